@@ -1,0 +1,1 @@
+"""AlignCap listens to speech and describes, in natural language, the emotion it hears."""

@@ -1,0 +1,48 @@
+"""Low-rank adapters: put in, switched off for the teacher, merged for fast captioning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
+from torch import nn
+
+from aligncap.model.configuration import LoraSettings
+
+__all__ = ["add_lora", "adapters_off", "merge_lora"]
+
+
+def add_lora(model: nn.Module, settings: LoraSettings) -> None:
+    """Put adapters into a model, in place; they begin as the identity."""
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=list(settings.targets),
+        bias="none",
+    )
+    inject_adapter_in_model(config, model)
+
+
+@contextmanager
+def adapters_off(model: nn.Module) -> Iterator[None]:
+    """Within the block the model answers as if it had no adapters: the teacher."""
+    layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    for layer in layers:
+        layer.enable_adapters(False)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.enable_adapters(True)
+
+
+def merge_lora(model: nn.Module) -> None:
+    """Add the adapters' updates into the weights and take the adapters out, in place (for inference)."""
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, LoraLayer):
+                child.merge()
+                setattr(parent, name, child.get_base_layer())

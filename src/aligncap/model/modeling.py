@@ -1,0 +1,357 @@
+"""The AlignCap model: speech encoder, bridge and language model, in the order of the data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import GenerationMixin, PreTrainedModel
+from transformers.cache_utils import Cache
+from transformers.utils import ModelOutput
+
+from aligncap.errors import CheckpointError, PromptError
+from aligncap.model.base import fingerprint, load_language_model, load_speech_encoder, load_tokenizer
+from aligncap.model.bridge import build_bridge, layer_mix
+from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig
+from aligncap.model.lora import add_lora, adapters_off, merge_lora
+from aligncap.model.speech_encoder import SpeechEncoder
+
+__all__ = ["AlignCapForConditionalGeneration", "AlignCapOutput", "SpeechEmbeddings"]
+
+WEIGHTS_FILE = "model.safetensors"
+
+
+@dataclass
+class SpeechEmbeddings:
+    """What the language model hears of a batch of clips.
+
+    Attributes:
+        embeddings: (batch, K, LLM width).
+        mask: (batch, K) bool.
+        emotion_logits: (batch, emotions) of the emotion head, in the order of ``config.emotions``.
+    """
+
+    embeddings: Tensor
+    mask: Tensor
+    emotion_logits: Tensor
+
+    def select(self, rows: list[int]) -> SpeechEmbeddings:
+        """The same for some rows of the batch, in the order given (rows may repeat)."""
+        return SpeechEmbeddings(self.embeddings[rows], self.mask[rows], self.emotion_logits[rows])
+
+
+@dataclass
+class AlignCapOutput(ModelOutput):
+    """Output of a forward pass; ``logits`` are absent where ``labels`` were given (see `forward`)."""
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    past_key_values: Cache | None = None
+    emotion_logits: Tensor | None = None
+
+
+class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
+    """Describes the emotion in speech.
+
+    A checkpoint holds only what AlignCap trains (layer mix, bridge, emotion head, adapters); the speech encoder
+    and the language model are base weights that it names. Build a new one with `from_base`, load a trained
+    one with `from_pretrained`.
+    """
+
+    config_class = AlignCapConfig
+    main_input_name = "input_ids"
+    input_modalities = ("audio", "text")
+    _supports_sdpa = True
+    _supports_cache_class = True
+    _tied_weights_keys: dict[str, str] = {}  # noqa: RUF012 (transformers' protocol)
+
+    def __init__(self, config: AlignCapConfig, speech_encoder: nn.Module, language_model: PreTrainedModel) -> None:
+        super().__init__(config)
+        text_config = language_model.config.get_text_config()
+        self.speech_encoder = SpeechEncoder(speech_encoder, config.taps, config.frame_stride)
+        self.layer_weights = nn.Parameter(torch.zeros(len(config.taps)))
+        self.bridge = build_bridge(config.bridge_config, self.speech_encoder.width, text_config.hidden_size)
+        self.emotion_head = nn.Linear(text_config.hidden_size, len(config.emotions))
+        self.language_model = language_model
+        self.speech_encoder.requires_grad_(False)
+        self.language_model.requires_grad_(False)
+        if config.lora_settings is not None:
+            add_lora(self.language_model, config.lora_settings)
+        self.generation_config = language_model.generation_config
+
+    # ---------------------------------------------------------------- building, loading, saving
+
+    @classmethod
+    def from_base(
+        cls,
+        speech_encoder: str,
+        language_model: str,
+        dtype: torch.dtype = torch.float32,
+        **settings: Any,
+    ) -> AlignCapForConditionalGeneration:
+        """A new model on base weights, its own parts freshly initialised.
+
+        Args:
+            speech_encoder: name of the encoder: ``aligncap:NAME``, a Hub name or a folder.
+            language_model: name of the language model, likewise.
+            dtype: of the base weights; AlignCap's own parts are float32 until cast.
+            settings: fields of `AlignCapConfig`.
+        """
+        encoder, llm = load_speech_encoder(speech_encoder, dtype), load_language_model(language_model, dtype)
+        base = {
+            "speech_encoder": {"name": speech_encoder, "fingerprint": fingerprint(encoder)},
+            "language_model": {"name": language_model, "fingerprint": fingerprint(llm)},
+        }
+        # as dictionaries: the parts keep their own configuration objects, which hold their attention kernels
+        config = AlignCapConfig(encoder.config.to_dict(), llm.config.to_dict(), base, **settings)
+        model = cls(config, encoder, llm)
+        embedding = llm.get_input_embeddings().weight
+        model.bridge.match_scale(float(embedding.float().std()))
+        return model
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: Any,
+        *_: Any,
+        config: AlignCapConfig | None = None,
+        dtype: torch.dtype | str | None = None,
+        device_map: Any = None,
+        **kwargs: Any,
+    ) -> AlignCapForConditionalGeneration:
+        """Load a checkpoint and the base weights that it names.
+
+        Args:
+            pretrained_model_name_or_path: a folder or a Hub name.
+            config: overrides the checkpoint's own.
+            dtype: of all parameters (default float32); ``"auto"`` means float32.
+            device_map: a device such as ``"cuda"``; maps over several devices are not supported.
+
+        Raises:
+            CheckpointError: missing or damaged file, or base weights other than those trained on.
+            WeightsError: the base weights cannot be had.
+        """
+        source = str(pretrained_model_name_or_path)
+        config = config or AlignCapConfig.from_pretrained(source, **_hub_options(kwargs))
+        dtype = torch.float32 if dtype in (None, "auto") else dtype
+        dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
+        assert isinstance(dtype, torch.dtype)
+        parts = {}
+        for part, load in (("speech_encoder", load_speech_encoder), ("language_model", load_language_model)):
+            base = config.base_weights.get(part)
+            if base is None:
+                raise CheckpointError(f"{source}: the configuration names no {part}")
+            parts[part] = load(base["name"], dtype)
+            if dtype != torch.float16 and fingerprint(parts[part]) != base["fingerprint"]:
+                raise CheckpointError(
+                    f"{source}: {base['name']} is not the {part.replace('_', ' ')} that this checkpoint was trained on"
+                )
+        model = cls(config, parts["speech_encoder"], parts["language_model"])
+        model.load_own(_checkpoint_tensors(source, kwargs))
+        model.to(dtype)
+        if isinstance(device_map, str | int | torch.device):
+            model.to(device_map)
+        return model.eval()
+
+    def own_state(self) -> dict[str, Tensor]:
+        """The tensors that AlignCap trains; all else is base weights."""
+        return {name: tensor for name, tensor in self.state_dict().items() if _is_own(name)}
+
+    def load_own(self, tensors: dict[str, Tensor]) -> None:
+        """Load what `own_state` gave.
+
+        Raises:
+            CheckpointError: tensors are missing, unknown or of another shape.
+        """
+        own = self.own_state()
+        wrong = sorted(own.keys() ^ tensors.keys()) or [k for k in own if own[k].shape != tensors[k].shape]
+        if wrong:
+            raise CheckpointError(f"the checkpoint does not fit the model: {', '.join(wrong[:3])} …")
+        self.load_state_dict(tensors, strict=False)
+
+    def save_pretrained(self, save_directory: Any, dtype: torch.dtype | None = None, **_: Any) -> None:
+        """Write ``config.json`` and ``model.safetensors`` (own tensors only) into a folder.
+
+        Args:
+            save_directory: the folder; made if need be.
+            dtype: of the tensors in the file (default: as they are).
+        """
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {k: v.detach().to(dtype or v.dtype).cpu().contiguous() for k, v in self.own_state().items()}
+        save_file(tensors, folder / f"{WEIGHTS_FILE}.part", metadata={"format": "pt"})
+        (folder / f"{WEIGHTS_FILE}.part").replace(folder / WEIGHTS_FILE)
+        self.config.architectures = [type(self).__name__]
+        self.config.save_pretrained(folder)
+        processor = {"processor_class": "AlignCapProcessor"}
+        (folder / "processor_config.json").write_text(json.dumps(processor, indent=2) + "\n")
+
+    # ---------------------------------------------------------------- parts
+
+    @contextmanager
+    def teacher(self) -> Iterator[None]:
+        """Within the block the language model has its adapters off: it is the teacher, to be given text."""
+        with adapters_off(self.language_model):
+            yield
+
+    def merge_adapters(self) -> None:
+        """Fold the adapters into the language model's weights: faster, but no longer to be trained or saved."""
+        merge_lora(self.language_model)
+
+    def train_parts(self, *, bridge: bool = True, adapters: bool = True) -> None:
+        """Choose what trains: the bridge (with layer mix and emotion head), the adapters; never the base weights."""
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(_is_own(name) and (adapters if "lora_" in name else bridge))
+
+    def hear(self, features: Tensor, feature_lengths: Tensor) -> SpeechEmbeddings:
+        """Features of a batch of clips (see `SpeechEncoder.forward`) to speech embeddings."""
+        with torch.no_grad():
+            speech = self.speech_encoder(features.to(self.layer_weights.dtype), feature_lengths)
+        return self.hear_states(speech.states, speech.mask)
+
+    def hear_states(self, states: Tensor, mask: Tensor) -> SpeechEmbeddings:
+        """Tapped states (batch, frames, taps, width) and their mask to speech embeddings."""
+        embeddings, embedding_mask = self.bridge(layer_mix(states, self.layer_weights), mask)
+        return SpeechEmbeddings(embeddings, embedding_mask, self.emotion_head(pool(embeddings, embedding_mask)))
+
+    def embed(self, input_ids: Tensor, speech: SpeechEmbeddings | None) -> Tensor:
+        """Token embeddings with each clip's speech embeddings in the place of its placeholders.
+
+        Raises:
+            PromptError: a clip has more or fewer placeholders than speech embeddings.
+        """
+        places = input_ids == self.speech_token_id
+        wanted = places.sum(1)
+        given = torch.zeros_like(wanted) if speech is None else speech.mask.sum(1)
+        if not torch.equal(wanted, given):
+            raise PromptError(f"placeholders {wanted.tolist()} do not match speech embeddings {given.tolist()}")
+        # The placeholder lies outside the language model's vocabulary: look up some real token in its place.
+        embedded = self.language_model.get_input_embeddings()(input_ids.masked_fill(places, 0))
+        if speech is None:
+            return embedded
+        return embedded.masked_scatter(places.unsqueeze(-1), speech.embeddings[speech.mask].to(embedded.dtype))
+
+    @property
+    def speech_token_id(self) -> int:
+        """Id of the placeholder token: the first that the tokenizer has free."""
+        if "speech_token_id" not in self.config.__dict__:
+            tokenizer = load_tokenizer(self.config.base_weights["language_model"]["name"])
+            self.config.speech_token_id = tokenizer.convert_tokens_to_ids(SPEECH_TOKEN)
+        return int(self.config.speech_token_id)
+
+    # ---------------------------------------------------------------- forward and generate
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        features: Tensor | None = None,
+        feature_lengths: Tensor | None = None,
+        speech: SpeechEmbeddings | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
+        **kwargs: Any,
+    ) -> AlignCapOutput:
+        """One pass through the language model, which hears the speech in the place of the placeholders.
+
+        Args:
+            input_ids: (batch, tokens).
+            attention_mask: (batch, tokens).
+            features: see `SpeechEncoder.forward`; with ``feature_lengths`` (batch,).
+            feature_lengths: unpadded lengths.
+            speech: embeddings made earlier by `hear`, instead of features.
+            inputs_embeds: (batch, tokens, width) instead of all the above (used while generating).
+            labels: (batch, tokens), -100 where nothing is to be predicted. With labels the language model's head
+                is run on the response positions only: the loss is returned and the logits are not.
+            num_items_in_batch: number of response tokens to divide the loss by (default: those of this batch).
+            kwargs: passed to the language model.
+        """
+        if inputs_embeds is None:
+            assert input_ids is not None
+            if features is not None and speech is None:
+                assert feature_lengths is not None
+                speech = self.hear(features, feature_lengths)
+            inputs_embeds = self.embed(input_ids, speech)
+        emotion_logits = None if speech is None else speech.emotion_logits
+        call = {"inputs_embeds": inputs_embeds, "attention_mask": attention_mask, **kwargs}
+        if attention_mask is not None and "position_ids" not in kwargs and "past_key_values" not in kwargs:
+            call["position_ids"] = (attention_mask.long().cumsum(1) - 1).clamp(min=0)
+        if labels is None:
+            out = self.language_model(**call)
+            return AlignCapOutput(None, out.logits, out.past_key_values, emotion_logits)
+        hidden = self.language_model.base_model(**call, use_cache=False).last_hidden_state
+        # Position t predicts token t + 1: shift first, then gather, so that the first response token is learned.
+        targets = labels[:, 1:]
+        chosen = targets != -100
+        logits = self.language_model.get_output_embeddings()(hidden[:, :-1][chosen]).float()
+        total = nn.functional.cross_entropy(logits, targets[chosen], reduction="sum")
+        count = chosen.sum() if num_items_in_batch is None else num_items_in_batch
+        return AlignCapOutput(total / count, None, None, emotion_logits)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        features: Tensor | None = None,
+        feature_lengths: Tensor | None = None,
+        speech: SpeechEmbeddings | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
+        """Write captions; takes what the processor gives, and the options of ``GenerationMixin.generate``.
+
+        Returns:
+            (batch, new tokens): the responses alone, without the prompts, padded after the end of each.
+        """
+        assert input_ids is not None
+        if features is not None and speech is None:
+            assert feature_lengths is not None
+            speech = self.hear(features, feature_lengths)
+        embedded = self.embed(input_ids, speech)
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        return self.language_model.generate(inputs_embeds=embedded, attention_mask=mask, **kwargs)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The language model's."""
+        return self.language_model.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The language model's."""
+        return self.language_model.get_output_embeddings()
+
+
+def pool(embeddings: Tensor, mask: Tensor) -> Tensor:
+    """Mean of each clip's speech embeddings, at unit scale: (batch, K, width) -> (batch, width)."""
+    weight = mask.unsqueeze(-1).to(embeddings.dtype)
+    mean = (embeddings * weight).sum(1) / weight.sum(1)
+    return nn.functional.layer_norm(mean, mean.shape[-1:])
+
+
+def _is_own(name: str) -> bool:
+    return "lora_" in name or not name.startswith(("speech_encoder.", "language_model."))
+
+
+def _hub_options(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {k: kwargs[k] for k in ("revision", "token", "cache_dir", "local_files_only") if k in kwargs}
+
+
+def _checkpoint_tensors(source: str, kwargs: dict[str, Any]) -> dict[str, Tensor]:
+    path = Path(source) / WEIGHTS_FILE
+    if not Path(source).is_dir():
+        from transformers.utils import cached_file
+
+        path = Path(str(cached_file(source, WEIGHTS_FILE, **_hub_options(kwargs))))
+    if not path.is_file():
+        raise CheckpointError(f"{source}: there is no {WEIGHTS_FILE}")
+    try:
+        return {k: v.float() for k, v in load_file(path).items()}
+    except Exception as error:
+        raise CheckpointError(f"{path}: damaged checkpoint ({error})") from error

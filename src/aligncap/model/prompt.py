@@ -1,0 +1,54 @@
+"""The text side of a prompt: instruction, clue prompt and speech placeholders, laid out by the chat template."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aligncap.errors import PromptError
+from aligncap.model.configuration import SPEECH_TOKEN
+
+__all__ = ["DEFAULT_INSTRUCTION", "neutralise", "render_prompt"]
+
+DEFAULT_INSTRUCTION = "Describe the emotion in the voice."
+
+
+def neutralise(text: str, tokenizer: Any) -> str:
+    """Make text harmless inside a prompt: no part of it can become a special token.
+
+    Every occurrence of a special token (chat markup, the speech placeholder, …) gets a space after its first
+    character, until none is left.
+    """
+    specials = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    specials |= {*tokenizer.all_special_tokens, SPEECH_TOKEN}
+    specials = {token for token in specials if token.strip()}
+    while found := [token for token in specials if token in text]:
+        for token in found:
+            text = text.replace(token, f"{token[0]} {token[1:]}" if len(token) > 1 else " ")
+    return text
+
+
+def render_prompt(
+    tokenizer: Any, speech_embeddings: int, instruction: str, clues: str = "", system_prompt: str = ""
+) -> str:
+    """Lay out one prompt, ready to be tokenized without adding special tokens.
+
+    Args:
+        tokenizer: the language model's tokenizer.
+        speech_embeddings: number of speech embeddings K; exactly K placeholders are written (0: text only).
+        instruction: what to do; untrusted.
+        clues: clue prompt; untrusted.
+        system_prompt: text of the system turn.
+
+    Raises:
+        PromptError: the instruction is empty.
+    """
+    if not instruction.strip():
+        raise PromptError("the prompt is empty: say what to describe, or leave it out to use the default")
+    lines = [SPEECH_TOKEN * speech_embeddings, neutralise(clues, tokenizer), neutralise(instruction, tokenizer)]
+    user = "\n".join(line for line in lines if line)
+    if tokenizer.chat_template is None:
+        return f"{system_prompt}\n{user}\n" if system_prompt else f"{user}\n"
+    messages = [{"role": "user", "content": user}]
+    if system_prompt:
+        messages.insert(0, {"role": "system", "content": system_prompt})
+    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))

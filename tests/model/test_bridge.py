@@ -1,0 +1,149 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aligncap.model.bridge import build_bridge, embedding_count, layer_mix, utterance_statistics
+from aligncap.model.configuration import BridgeConfig
+from aligncap.testing import SPEECH_FAMILIES
+
+KINDS = pytest.mark.parametrize("kind", ["qformer", "conv"])
+SPEECH_WIDTH, LLM_WIDTH = 6, 10
+
+
+def make(kind: str, **fields):
+    config = BridgeConfig(kind=kind, width=8, heads=2, **fields)
+    return build_bridge(config, SPEECH_WIDTH, LLM_WIDTH).eval(), config
+
+
+def batch_of(lengths: list[int], frames: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    frames = frames or max(lengths)
+    mask = torch.arange(frames)[None] < torch.tensor(lengths)[:, None]
+    return torch.randn(len(lengths), frames, SPEECH_WIDTH), mask
+
+
+def test_layer_mix_is_the_plain_weighted_sum() -> None:
+    states, weights = torch.randn(2, 3, 4, 5), torch.randn(4)
+    expected = torch.zeros(2, 3, 5)
+    share = [math.exp(w) / sum(math.exp(v) for v in weights.tolist()) for w in weights.tolist()]
+    for clip in range(2):
+        for frame in range(3):
+            for tap in range(4):
+                x = states[clip, frame, tap]
+                unit = (x - x.mean()) / torch.sqrt(x.var(unbiased=False) + 1e-5)
+                expected[clip, frame] += share[tap] * unit
+    torch.testing.assert_close(layer_mix(states, weights), expected)
+
+
+def test_layer_mix_does_not_care_how_large_a_layer_is() -> None:
+    states, weights = torch.randn(2, 3, 4, 16), torch.zeros(4)
+    loud = states * torch.tensor([1.0, 100.0, 0.5, 7.0])[:, None]
+    torch.testing.assert_close(layer_mix(loud, weights), layer_mix(states, weights), rtol=1e-3, atol=1e-3)
+
+
+def test_utterance_statistics_are_those_of_the_clips_own_frames() -> None:
+    states, mask = batch_of([3, 7])
+    expected = [
+        torch.cat([s[m].mean(0), (s[m].var(0, unbiased=False) + 1e-5).sqrt()])
+        for s, m in zip(states, mask, strict=True)
+    ]
+    torch.testing.assert_close(utterance_statistics(states, mask), torch.stack(expected))
+
+
+@KINDS
+def test_padded_frames_never_change_embeddings(kind: str) -> None:
+    bridge, _ = make(kind)
+    states, mask = batch_of([3, 11, 6, 16, 1])
+    spoilt = states.masked_fill(~mask.unsqueeze(-1), 1e4)
+    clean, clean_mask = bridge(states, mask)
+    dirty, dirty_mask = bridge(spoilt, mask)
+    assert torch.equal(clean_mask, dirty_mask)
+    assert torch.equal(clean[clean_mask], dirty[dirty_mask])
+
+
+@KINDS
+def test_windows_of_padding_alone_give_no_nan(kind: str) -> None:
+    bridge, config = make(kind)
+    bridge.train()
+    states, mask = batch_of([1, 2], frames=40)
+    states.requires_grad_()
+    embeddings, embedding_mask = bridge(states, mask)
+    embeddings.square().sum().backward()
+    assert torch.isfinite(embeddings).all()
+    assert all(torch.isfinite(p.grad).all() for p in bridge.parameters())
+    assert torch.isfinite(states.grad).all()
+    assert embedding_mask.sum(1).tolist() == [embedding_count(config, 1), embedding_count(config, 2)]
+
+
+@KINDS
+def test_no_gradient_reaches_padded_frames(kind: str) -> None:
+    bridge, _ = make(kind)
+    states, mask = batch_of([3, 11])
+    states.requires_grad_()
+    embeddings, embedding_mask = bridge(states, mask)
+    embeddings[embedding_mask].square().sum().backward()
+    assert not states.grad[~mask].any()
+    assert states.grad[mask].any(-1).all(), "some frame is not heard"
+
+
+@KINDS
+def test_embeddings_alone_are_embeddings_in_a_batch(kind: str) -> None:
+    bridge, _ = make(kind)
+    lengths = [1, 13, 5, 6]
+    states, mask = batch_of(lengths, frames=31)
+    together, together_mask = bridge(states, mask)
+    for row, length in enumerate(lengths):
+        alone, alone_mask = bridge(states[row : row + 1, :length], mask[row : row + 1, :length])
+        assert alone_mask.all()
+        torch.testing.assert_close(together[row][together_mask[row]], alone[0], rtol=1e-5, atol=1e-6)
+
+
+@KINDS
+@settings(max_examples=60, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=4),
+    window=st.integers(1, 9),
+    queries=st.integers(1, 9),
+    utterance=st.integers(1, 4),
+)
+def test_embedding_count_is_the_real_number(
+    kind: str, lengths: list[int], window: int, queries: int, utterance: int
+) -> None:
+    bridge, config = make(kind, layers=1, window=window, queries=queries, utterance_embeddings=utterance)
+    with torch.no_grad():
+        embeddings, mask = bridge(*batch_of(lengths))
+    assert embeddings.shape[:2] == mask.shape
+    assert embeddings.shape[2] == LLM_WIDTH
+    assert mask.sum(1).tolist() == [embedding_count(config, length) for length in lengths]
+    assert all(row.tolist() == sorted(row.tolist(), reverse=True) for row in mask), "a clip's own come first"
+
+
+@KINDS
+@pytest.mark.parametrize("family", SPEECH_FAMILIES)
+def test_processor_and_model_agree_on_the_number(build, clip, kind: str, family: str) -> None:
+    model, processor = build(family, bridge={"kind": kind, "window": 5, "queries": 2}, frame_stride=3)
+    lengths = [1600, 1761, 2003, 3199, 4800, 6401, 9999, 16000, 17777]
+    clips = [clip(n / 16_000) for n in lengths]
+    batch = processor(clips)
+    with torch.no_grad():
+        speech = model.hear(batch["features"], batch["feature_lengths"])
+    counts = [processor.embedding_count(int(n)) for n in batch["feature_lengths"]]
+    assert speech.mask.sum(1).tolist() == counts
+    assert (batch["input_ids"] == model.speech_token_id).sum(1).tolist() == counts
+    assert len(set(counts)) > 2
+
+
+@KINDS
+def test_speech_embeddings_begin_as_large_as_asked(kind: str) -> None:
+    bridge, _ = make(kind)
+    bridge.match_scale(0.05)
+    with torch.no_grad():
+        embeddings, mask = bridge(*batch_of([200, 150]))
+    assert 0.03 < float(embeddings[mask].std()) < 0.08
+
+
+def test_unknown_bridge_is_refused() -> None:
+    with pytest.raises(ValueError, match="pontoon"):
+        build_bridge(BridgeConfig(kind="pontoon"), 4, 4)
