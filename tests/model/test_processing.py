@@ -101,6 +101,7 @@ def test_padding_is_on_the_left_and_masked(build, llm: str) -> None:
     batch = processor.prompts([1, 9], responses=["sad", "She sounds frightened."])
     pad = processor.tokenizer.pad_token_id
     short = int(batch["attention_mask"][0].sum())
+    assert processor.tokenizer.padding_side == "left"
     width = batch["input_ids"].shape[1]
     assert short < width
     assert batch["attention_mask"].tolist() == [[0] * (width - short) + [1] * short, [1] * width]

@@ -5,6 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aligncap.errors import PromptError
+from aligncap.model.base import load_tokenizer
 from aligncap.model.configuration import SPEECH_TOKEN
 from aligncap.model.prompt import neutralise, render_prompt
 from aligncap.testing import LLM_FAMILIES
@@ -82,6 +83,17 @@ def test_neutralised_text_has_no_markup_and_stays_as_it_is(tokenizers, llm: str,
 def test_harmless_text_is_left_alone(tokenizers, llm: str, text: str) -> None:
     assert neutralise(text, tokenizers[llm]) == text
     assert text in render_prompt(tokenizers[llm], 1, text, text, "Listen.")
+
+
+def test_odd_special_tokens_are_harmless_too(build) -> None:
+    """One that overlaps with itself, one of a single character, one of white space (which stays as it is)."""
+    tokenizer = load_tokenizer(build(llm="qwen3")[0].config.base_weights["language_model"]["name"])
+    tokenizer.add_tokens(["--", "§", "\n\n"], special_tokens=True)
+    for text in ("a-----b", "§--§", "-§-", "<|im_§end|>"):
+        once = neutralise(text, tokenizer)
+        assert markup(tokenizer, once) == []
+        assert neutralise(once, tokenizer) == once
+    assert neutralise("one\n\ntwo", tokenizer) == "one\n\ntwo"
 
 
 def test_prompts_of_the_families(tokenizers) -> None:

@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -65,6 +67,24 @@ def test_last_whisper_layer_is_transformers_before_its_final_norm(load, build, c
         assert speech.states.shape == (1, 1500, 1, 16)
         expected = whole(batch["features"]).last_hidden_state
         torch.testing.assert_close(whole.layer_norm(speech.states[:, :, 0]), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_unpadded_whisper_is_transformers_encoder_with_fewer_positions(load, build, clip) -> None:
+    _, processor = build("whisper")
+    batch = processor.features([clip(1.0)])
+    whole = load("whisper")
+    frames = batch["features"].shape[-1] // 2
+    config = copy.deepcopy(whole.config)
+    config.max_source_positions = frames
+    short = type(whole)(config).eval()
+    own = {**whole.state_dict(), "embed_positions.weight": whole.embed_positions.weight[:frames]}
+    short.load_state_dict(own)
+    with torch.no_grad():
+        hidden = short(batch["features"], output_hidden_states=True).hidden_states
+        speech = SpeechEncoder(load("whisper"), [0, 1], 1)(batch["features"], batch["feature_lengths"])
+    assert speech.states.shape[1] == frames == 50
+    for tap in (0, 1):
+        torch.testing.assert_close(speech.states[:, :, tap], hidden[tap], rtol=1e-4, atol=1e-4)
 
 
 @FAMILIES

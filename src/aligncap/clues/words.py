@@ -21,7 +21,7 @@ class ClueWord:
 
     Attributes:
         dimension: what is judged: "pitch", "melody", "pace", "pauses" or "dynamics".
-        level: "low" or "high", the end of the dimension on which the recording lies.
+        level: the end of the dimension on which the recording lies, such as "high" or "flat".
         word: the word or phrase for it, such as "high-pitched".
     """
 
@@ -38,15 +38,15 @@ class Scale:
         dimension: name of the dimension.
         clue: the field of `MeasuredClues` that is judged.
         unit: unit of that field and of the thresholds.
-        low: (threshold, word), the word being used at the threshold and below; None where there is no word.
-        high: (threshold, word), the word being used at the threshold and above; None where there is no word.
+        low: (threshold, level, word), used at the threshold and below; None where there is no word.
+        high: (threshold, level, word), used at the threshold and above; None where there is no word.
     """
 
     dimension: str
     clue: str
     unit: str
-    low: tuple[float, str] | None
-    high: tuple[float, str] | None
+    low: tuple[float, str, str] | None
+    high: tuple[float, str, str] | None
 
 
 @cache
@@ -59,9 +59,9 @@ def scales() -> tuple[Scale, ...]:
     )
 
 
-def _end(entry: dict[str, Any], level: str) -> tuple[float, str] | None:
-    end = entry.get(level)
-    return (float(end["threshold"]), str(end["word"])) if end else None
+def _end(entry: dict[str, Any], which: str) -> tuple[float, str, str] | None:
+    end = entry.get(which)
+    return (float(end["threshold"]), str(end["level"]), str(end["word"])) if end else None
 
 
 def clue_words(clues: MeasuredClues) -> tuple[ClueWord, ...]:
@@ -78,7 +78,7 @@ def clue_words(clues: MeasuredClues) -> tuple[ClueWord, ...]:
     for scale in scales():
         value: float = getattr(clues, scale.clue)
         if scale.low and value <= scale.low[0]:
-            words.append(ClueWord(scale.dimension, "low", scale.low[1]))
+            words.append(ClueWord(scale.dimension, *scale.low[1:]))
         elif scale.high and value >= scale.high[0]:
-            words.append(ClueWord(scale.dimension, "high", scale.high[1]))
+            words.append(ClueWord(scale.dimension, *scale.high[1:]))
     return tuple(words)

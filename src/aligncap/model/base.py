@@ -17,9 +17,16 @@ from transformers import (
     PreTrainedModel,
 )
 
+from aligncap.errors import WeightsUnavailableError
 from aligncap.model.configuration import SPEECH_TOKEN
 
-__all__ = ["fingerprint", "load_feature_extractor", "load_language_model", "load_speech_encoder", "load_tokenizer"]
+__all__ = [
+    "fingerprint",
+    "load_feature_extractor",
+    "load_language_model",
+    "load_speech_encoder",
+    "load_tokenizer",
+]
 
 _CATALOGUE = "aligncap:"
 
@@ -34,7 +41,10 @@ def locate(name: str) -> str:
         from aligncap.weights import resolve
 
         return str(resolve(name.removeprefix(_CATALOGUE)))
-    return str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
+    path = Path(name).expanduser()
+    if path.is_absolute() and not path.is_dir():
+        raise WeightsUnavailableError(f"{name}: there is no such folder of base weights")
+    return str(path) if path.is_dir() else name
 
 
 def load_speech_encoder(name: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:

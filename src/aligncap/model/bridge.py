@@ -1,8 +1,9 @@
 """Bridges: from a speech encoder's hidden states to a short sequence of speech embeddings in LLM space.
 
-Every bridge maps ``(states, mask)`` to ``(embeddings, mask)``:
+Every bridge maps ``(states, mask, summary)`` to ``(embeddings, mask)``:
 
 * states: (batch, frames, width), mask: (batch, frames) bool; frames outside the mask are never read.
+* summary: (batch, summary width), one vector for the whole clip (see `UtteranceSummary`).
 * embeddings: (batch, K, llm_width), mask: (batch, K) bool; each clip's own embeddings come first.
 
 K depends on the clip's number of frames alone (`embedding_count`), so that a processor can write the placeholders
@@ -36,14 +37,14 @@ def layer_mix(states: Tensor, weights: Tensor) -> Tensor:
 
 
 class Bridge(nn.Module):
-    """Common part of all bridges: projection in, utterance statistics, projection out at the LLM's scale."""
+    """Common part of all bridges: projection in, embeddings of the whole utterance, projection out at the LLM's scale."""
 
-    def __init__(self, config: BridgeConfig, speech_width: int, llm_width: int) -> None:
+    def __init__(self, config: BridgeConfig, speech_width: int, llm_width: int, summary_width: int) -> None:
         super().__init__()
         self.config = config
         self.project_in = nn.Linear(speech_width, config.width)
         self.dropout = nn.Dropout(config.dropout)
-        self.utterance = nn.Linear(2 * speech_width, config.utterance_embeddings * config.width)
+        self.utterance = nn.Linear(summary_width, config.utterance_embeddings * config.width)
         self.norm_out = nn.LayerNorm(config.width)
         self.project_out = nn.Linear(config.width, llm_width)
         self.scale = nn.Parameter(torch.tensor(1.0))
@@ -52,10 +53,10 @@ class Bridge(nn.Module):
         """Hidden vectors (batch, k, bridge width) of stretches of time, and their mask (batch, k)."""
         raise TypeError("Bridge is abstract: use WindowQFormer or ConvBridge")
 
-    def forward(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, states: Tensor, mask: Tensor, summary: Tensor) -> tuple[Tensor, Tensor]:
         """See the module's docstring."""
         hidden, hidden_mask = self.local(self.dropout(self.project_in(states)), mask)
-        summary = self.utterance(self.dropout(utterance_statistics(states, mask)))
+        summary = self.utterance(self.dropout(summary))
         summary = summary.view(len(states), self.config.utterance_embeddings, self.config.width)
         hidden = torch.cat([summary, hidden], 1)
         ones = hidden_mask.new_ones(len(states), self.config.utterance_embeddings)
@@ -70,23 +71,14 @@ class Bridge(nn.Module):
             nn.init.zeros_(self.project_out.bias)
 
 
-def utterance_statistics(states: Tensor, mask: Tensor) -> Tensor:
-    """Mean and standard deviation over a clip's own frames: (batch, frames, width) -> (batch, 2 * width)."""
-    weight = mask.unsqueeze(-1).to(states.dtype)
-    total = weight.sum(1).clamp(min=1)
-    mean = (states * weight).sum(1) / total
-    variance = ((states - mean.unsqueeze(1)).square() * weight).sum(1) / total
-    return torch.cat([mean, (variance + 1e-5).sqrt()], -1)
-
-
 class WindowQFormer(Bridge):
     """Window-level Q-Former: N learned queries read each window of frames by cross-attention.
 
     After SALMONN (Tang et al. 2024) and Granite Speech, with the padding mask applied to the cross-attention.
     """
 
-    def __init__(self, config: BridgeConfig, speech_width: int, llm_width: int) -> None:
-        super().__init__(config, speech_width, llm_width)
+    def __init__(self, config: BridgeConfig, speech_width: int, llm_width: int, summary_width: int) -> None:
+        super().__init__(config, speech_width, llm_width, summary_width)
         self.queries = nn.Parameter(torch.randn(config.queries, config.width) * 0.02)
         self.layers = nn.ModuleList(
             nn.TransformerDecoderLayer(
@@ -122,13 +114,16 @@ class WindowQFormer(Bridge):
 class ConvBridge(Bridge):
     """Light bridge: frames of a window are stacked by a strided convolution, then an MLP."""
 
-    def __init__(self, config: BridgeConfig, speech_width: int, llm_width: int) -> None:
-        super().__init__(config, speech_width, llm_width)
+    def __init__(self, config: BridgeConfig, speech_width: int, llm_width: int, summary_width: int) -> None:
+        super().__init__(config, speech_width, llm_width, summary_width)
         stride = conv_stride(config)
         self.norm_in = nn.LayerNorm(config.width)
         self.conv = nn.Conv1d(config.width, config.width, stride, stride)
         self.mlp = nn.Sequential(
-            nn.GELU(), nn.Linear(config.width, 2 * config.width), nn.GELU(), nn.Linear(2 * config.width, config.width)
+            nn.GELU(),
+            nn.Linear(config.width, 2 * config.width),
+            nn.GELU(),
+            nn.Linear(2 * config.width, config.width),
         )
 
     def local(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -152,9 +147,9 @@ def embedding_count(config: BridgeConfig, frames: int) -> int:
     return config.utterance_embeddings + config.queries * -(-frames // config.window)
 
 
-def build_bridge(config: BridgeConfig, speech_width: int, llm_width: int) -> Bridge:
+def build_bridge(config: BridgeConfig, speech_width: int, llm_width: int, summary_width: int) -> Bridge:
     """The bridge that ``config.kind`` names."""
     kinds: dict[str, type[Bridge]] = {"qformer": WindowQFormer, "conv": ConvBridge}
     if config.kind not in kinds:
         raise ValueError(f"unknown bridge {config.kind!r}; choose one of {', '.join(kinds)}")
-    return kinds[config.kind](config, speech_width, llm_width)
+    return kinds[config.kind](config, speech_width, llm_width, summary_width)

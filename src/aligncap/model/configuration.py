@@ -7,6 +7,8 @@ from typing import Any
 
 from transformers import AutoConfig, PretrainedConfig
 
+from aligncap.errors import CheckpointError
+
 __all__ = ["EMOTIONS", "SPEECH_TOKEN", "AlignCapConfig", "BridgeConfig", "LoraSettings"]
 
 EMOTIONS = ("angry", "boredom", "calm", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -24,7 +26,8 @@ class BridgeConfig:
         heads: attention heads (``qformer`` only).
         window: pooled encoder frames in a window.
         queries: speech embeddings per window.
-        utterance_embeddings: further embeddings made from the mean and deviation over the whole clip.
+        utterance_embeddings: further embeddings made from the summary of the whole clip.
+        nuisance_rank: directions of speaker and recording that the summary can damp (`UtteranceSummary`).
         dropout: dropout probability.
     """
 
@@ -35,6 +38,7 @@ class BridgeConfig:
     window: int = 5
     queries: int = 2
     utterance_embeddings: int = 4
+    nuisance_rank: int = 128
     dropout: float = 0.1
 
 
@@ -68,7 +72,7 @@ class AlignCapConfig(PretrainedConfig):
         frame_stride: encoder frames averaged into one.
         bridge: fields of `BridgeConfig`.
         lora: fields of `LoraSettings`, or None for a language model without adapters.
-        emotions: labels of the emotion head.
+        emotions: labels of the emotion heads.
         level_dbfs: level of active speech to which recordings are brought before the encoder, in dB full scale.
         max_seconds: longest stretch captioned as one; what is longer is segmented.
         system_prompt: text of the system turn.
@@ -83,7 +87,7 @@ class AlignCapConfig(PretrainedConfig):
         speech_config: dict[str, Any] | PretrainedConfig | None = None,
         text_config: dict[str, Any] | PretrainedConfig | None = None,
         base_weights: dict[str, dict[str, str]] | None = None,
-        taps: list[int] | tuple[int, ...] = (1, 2, 3, 4),
+        taps: list[int] | tuple[int, ...] = (1, 2, 3),
         frame_stride: int = 5,
         bridge: dict[str, Any] | BridgeConfig | None = None,
         lora: dict[str, Any] | LoraSettings | None = None,
@@ -98,7 +102,9 @@ class AlignCapConfig(PretrainedConfig):
         self.base_weights = base_weights or {}
         self.taps = list(taps)
         self.frame_stride = frame_stride
-        self.bridge = asdict(bridge) if isinstance(bridge, BridgeConfig) else asdict(BridgeConfig(**(bridge or {})))
+        self.bridge = (
+            asdict(bridge) if isinstance(bridge, BridgeConfig) else asdict(BridgeConfig(**(bridge or {})))
+        )
         self.lora = asdict(lora) if isinstance(lora, LoraSettings) else lora
         self.emotions = list(emotions)
         self.level_dbfs = level_dbfs
@@ -115,6 +121,29 @@ class AlignCapConfig(PretrainedConfig):
     def lora_settings(self) -> LoraSettings | None:
         """The adapters' settings as a dataclass."""
         return None if self.lora is None else LoraSettings(**self.lora)
+
+
+def load_config(source: str, **kwargs: Any) -> AlignCapConfig:
+    """Read a checkpoint's configuration.
+
+    Raises:
+        CheckpointError: missing, damaged, or of another kind of model.
+    """
+    try:
+        found, _ = AlignCapConfig.get_config_dict(source, **kwargs)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{source}: config.json cannot be read ({str(error).splitlines()[0]})"
+        ) from error
+    if not found:
+        raise CheckpointError(f"{source}: there is no config.json")
+    if found.get("model_type") != AlignCapConfig.model_type:
+        raise CheckpointError(f"{source}: not an AlignCap checkpoint")
+    config = AlignCapConfig.from_dict(found)
+    for part in ("speech_encoder", "language_model"):
+        if part not in config.base_weights:
+            raise CheckpointError(f"{source}: the configuration names no {part}")
+    return config
 
 
 def _sub_config(value: dict[str, Any] | PretrainedConfig | None) -> PretrainedConfig | None:

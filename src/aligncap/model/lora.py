@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
@@ -30,13 +31,21 @@ def add_lora(model: nn.Module, settings: LoraSettings) -> None:
 def adapters_off(model: nn.Module) -> Iterator[None]:
     """Within the block the model answers as if it had no adapters: the teacher."""
     layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
-    for layer in layers:
-        layer.enable_adapters(False)
+    on = [layer for layer in layers if not layer.disable_adapters]
+    # peft's switch also says what trains: put that back as it was
+    trained = [(p, p.requires_grad) for layer in on for p in layer.parameters()]
+
+    def switch(enabled: bool) -> None:
+        for layer in on:
+            layer.enable_adapters(enabled)
+        for parameter, requires_grad in trained:
+            parameter.requires_grad_(requires_grad)
+
+    switch(False)
     try:
         yield
     finally:
-        for layer in layers:
-            layer.enable_adapters(True)
+        switch(True)
 
 
 def merge_lora(model: nn.Module) -> None:

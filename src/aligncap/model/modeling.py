@@ -19,9 +19,10 @@ from transformers.utils import ModelOutput
 from aligncap.errors import CheckpointError, PromptError
 from aligncap.model.base import fingerprint, load_language_model, load_speech_encoder, load_tokenizer
 from aligncap.model.bridge import build_bridge, layer_mix
-from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig
+from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig, load_config
 from aligncap.model.lora import add_lora, adapters_off, merge_lora
 from aligncap.model.speech_encoder import SpeechEncoder
+from aligncap.model.utterance import UtteranceSummary
 
 __all__ = ["AlignCapForConditionalGeneration", "AlignCapOutput", "SpeechEmbeddings"]
 
@@ -35,16 +36,21 @@ class SpeechEmbeddings:
     Attributes:
         embeddings: (batch, K, LLM width).
         mask: (batch, K) bool.
-        emotion_logits: (batch, emotions) of the emotion head, in the order of ``config.emotions``.
+        emotion_logits: (batch, emotions) of the emotion head, in the order of ``config.emotions``: the model's
+            hypotheses, which enter the clue prompt.
+        bridge_logits: (batch, emotions) of the bridge's head, which exists to train the bridge.
     """
 
     embeddings: Tensor
     mask: Tensor
     emotion_logits: Tensor
+    bridge_logits: Tensor
 
     def select(self, rows: list[int]) -> SpeechEmbeddings:
         """The same for some rows of the batch, in the order given (rows may repeat)."""
-        return SpeechEmbeddings(self.embeddings[rows], self.mask[rows], self.emotion_logits[rows])
+        return SpeechEmbeddings(
+            self.embeddings[rows], self.mask[rows], self.emotion_logits[rows], self.bridge_logits[rows]
+        )
 
 
 @dataclass
@@ -60,7 +66,7 @@ class AlignCapOutput(ModelOutput):
 class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
     """Describes the emotion in speech.
 
-    A checkpoint holds only what AlignCap trains (layer mix, bridge, emotion head, adapters); the speech encoder
+    A checkpoint holds only what AlignCap trains (layer mix, summary, bridge, emotion heads, adapters); the speech encoder
     and the language model are base weights that it names. Build a new one with `from_base`, load a trained
     one with `from_pretrained`.
     """
@@ -72,14 +78,20 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
     _supports_cache_class = True
     _tied_weights_keys: dict[str, str] = {}  # noqa: RUF012 (transformers' protocol)
 
-    def __init__(self, config: AlignCapConfig, speech_encoder: nn.Module, language_model: PreTrainedModel) -> None:
+    def __init__(
+        self, config: AlignCapConfig, speech_encoder: nn.Module, language_model: PreTrainedModel
+    ) -> None:
         super().__init__(config)
         text_config = language_model.config.get_text_config()
         self.speech_encoder = SpeechEncoder(speech_encoder, config.taps, config.frame_stride)
         self.layer_weights = nn.Parameter(torch.zeros(len(config.taps)))
-        self.bridge = build_bridge(config.bridge_config, self.speech_encoder.width, text_config.hidden_size)
-        self.emotion_head = nn.Linear(text_config.hidden_size, len(config.emotions))
+        width, summary = self.speech_encoder.width, self.speech_encoder.width * len(config.taps)
+        self.summary = UtteranceSummary(summary, config.bridge_config.nuisance_rank)
+        self.emotion_head = nn.Linear(summary, len(config.emotions))
+        self.bridge = build_bridge(config.bridge_config, width, text_config.hidden_size, summary)
+        self.bridge_head = nn.Linear(text_config.hidden_size, len(config.emotions))
         self.language_model = language_model
+        self.merged = False
         self.speech_encoder.requires_grad_(False)
         self.language_model.requires_grad_(False)
         if config.lora_settings is not None:
@@ -112,8 +124,9 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         # as dictionaries: the parts keep their own configuration objects, which hold their attention kernels
         config = AlignCapConfig(encoder.config.to_dict(), llm.config.to_dict(), base, **settings)
         model = cls(config, encoder, llm)
-        embedding = llm.get_input_embeddings().weight
-        model.bridge.match_scale(float(embedding.float().std()))
+        embedding = llm.get_input_embeddings()
+        looked_up = embedding(torch.arange(embedding.num_embeddings))  # some families scale what they look up
+        model.bridge.match_scale(float(looked_up.float().std()))
         return model
 
     @classmethod
@@ -139,7 +152,7 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
             WeightsError: the base weights cannot be had.
         """
         source = str(pretrained_model_name_or_path)
-        config = config or AlignCapConfig.from_pretrained(source, **_hub_options(kwargs))
+        config = config or load_config(source, **_hub_options(kwargs))
         dtype = torch.float32 if dtype in (None, "auto") else dtype
         dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
         assert isinstance(dtype, torch.dtype)
@@ -154,7 +167,11 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
                     f"{source}: {base['name']} is not the {part.replace('_', ' ')} that this checkpoint was trained on"
                 )
         model = cls(config, parts["speech_encoder"], parts["language_model"])
-        model.load_own(_checkpoint_tensors(source, kwargs))
+        tensors = _checkpoint_tensors(source, kwargs)
+        try:
+            model.load_own(tensors)
+        except CheckpointError as error:
+            raise CheckpointError(f"{source}: {error}") from error
         model.to(dtype)
         if isinstance(device_map, str | int | torch.device):
             model.to(device_map)
@@ -183,6 +200,8 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
             save_directory: the folder; made if need be.
             dtype: of the tensors in the file (default: as they are).
         """
+        if self.merged:
+            raise CheckpointError("the adapters were merged: a merged model cannot be saved")
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {k: v.detach().to(dtype or v.dtype).cpu().contiguous() for k, v in self.own_state().items()}
@@ -204,9 +223,10 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def merge_adapters(self) -> None:
         """Fold the adapters into the language model's weights: faster, but no longer to be trained or saved."""
         merge_lora(self.language_model)
+        self.merged = True
 
     def train_parts(self, *, bridge: bool = True, adapters: bool = True) -> None:
-        """Choose what trains: the bridge (with layer mix and emotion head), the adapters; never the base weights."""
+        """Choose what trains: the bridge (with layer mix and emotion heads), the adapters; never the base weights."""
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(_is_own(name) and (adapters if "lora_" in name else bridge))
 
@@ -218,8 +238,11 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def hear_states(self, states: Tensor, mask: Tensor) -> SpeechEmbeddings:
         """Tapped states (batch, frames, taps, width) and their mask to speech embeddings."""
-        embeddings, embedding_mask = self.bridge(layer_mix(states, self.layer_weights), mask)
-        return SpeechEmbeddings(embeddings, embedding_mask, self.emotion_head(pool(embeddings, embedding_mask)))
+        summary = self.summary(states, mask)
+        embeddings, own = self.bridge(layer_mix(states, self.layer_weights), mask, summary)
+        return SpeechEmbeddings(
+            embeddings, own, self.emotion_head(summary), self.bridge_head(pool(embeddings, own))
+        )
 
     def embed(self, input_ids: Tensor, speech: SpeechEmbeddings | None) -> Tensor:
         """Token embeddings with each clip's speech embeddings in the place of its placeholders.
@@ -231,12 +254,16 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         wanted = places.sum(1)
         given = torch.zeros_like(wanted) if speech is None else speech.mask.sum(1)
         if not torch.equal(wanted, given):
-            raise PromptError(f"placeholders {wanted.tolist()} do not match speech embeddings {given.tolist()}")
+            raise PromptError(
+                f"placeholders {wanted.tolist()} do not match speech embeddings {given.tolist()}"
+            )
         # The placeholder lies outside the language model's vocabulary: look up some real token in its place.
         embedded = self.language_model.get_input_embeddings()(input_ids.masked_fill(places, 0))
         if speech is None:
             return embedded
-        return embedded.masked_scatter(places.unsqueeze(-1), speech.embeddings[speech.mask].to(embedded.dtype))
+        return embedded.masked_scatter(
+            places.unsqueeze(-1), speech.embeddings[speech.mask].to(embedded.dtype)
+        )
 
     @property
     def speech_token_id(self) -> int:

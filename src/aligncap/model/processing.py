@@ -15,8 +15,8 @@ from transformers import BatchFeature, ProcessorMixin
 from aligncap.errors import CheckpointError, PromptError
 from aligncap.model.base import load_feature_extractor, load_tokenizer
 from aligncap.model.bridge import embedding_count
-from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig
-from aligncap.model.prompt import DEFAULT_INSTRUCTION, render_prompt
+from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig, load_config
+from aligncap.model.prompt import DEFAULT_INSTRUCTION, neutralise, render_prompt
 from aligncap.model.speech_encoder import encoder_frames
 
 __all__ = ["AlignCapProcessor", "level"]
@@ -48,7 +48,9 @@ class AlignCapProcessor(ProcessorMixin):
         config: the model's configuration; gives the level, the system prompt and the bridge's shape.
     """
 
-    def __init__(self, feature_extractor: Any = None, tokenizer: Any = None, config: AlignCapConfig | None = None) -> None:
+    def __init__(
+        self, feature_extractor: Any = None, tokenizer: Any = None, config: AlignCapConfig | None = None
+    ) -> None:
         self.feature_extractor = feature_extractor
         self.tokenizer = tokenizer
         self.config = config or AlignCapConfig()
@@ -65,7 +67,9 @@ class AlignCapProcessor(ProcessorMixin):
             ``features`` (batch, …) as `SpeechEncoder` takes them, ``feature_lengths`` (batch,).
         """
         rows = [self._features(level(clip, self.config.level_dbfs)) for clip in clips]
-        time_last = self.config.speech_config is None or self.config.speech_config.model_type != "wav2vec2-bert"
+        time_last = (
+            self.config.speech_config is None or self.config.speech_config.model_type != "wav2vec2-bert"
+        )
         rows = [row.transpose(0, -1) if time_last else row for row in rows]  # time first, for padding
         lengths = torch.tensor([len(row) for row in rows])
         padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
@@ -104,6 +108,9 @@ class AlignCapProcessor(ProcessorMixin):
         """
         instructions = [instruction] * len(counts) if isinstance(instruction, str) else list(instruction)
         clue_texts = list(clues) if clues is not None else [""] * len(counts)
+        for given in (instructions, clue_texts, *([] if responses is None else [responses])):
+            if len(given) != len(counts):
+                raise PromptError(f"{len(given)} texts for {len(counts)} clips: give one for each")
         rows, labels = [], []
         for row, count in enumerate(counts):
             text = render_prompt(
@@ -111,7 +118,9 @@ class AlignCapProcessor(ProcessorMixin):
             )
             ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
             if ids.count(self.speech_token_id) != count:
-                raise PromptError(f"{ids.count(self.speech_token_id)} placeholders for {count} speech embeddings")
+                raise PromptError(
+                    f"{ids.count(self.speech_token_id)} placeholders for {count} speech embeddings"
+                )
             response = [] if responses is None else self.response_ids(responses[row])
             rows.append(ids + response)
             labels.append([-100] * len(ids) + response)
@@ -126,7 +135,7 @@ class AlignCapProcessor(ProcessorMixin):
 
     def response_ids(self, caption: str) -> list[int]:
         """Tokens of a caption as the model is to write it, with the end-of-turn token."""
-        ids = self.tokenizer(caption, add_special_tokens=False)["input_ids"]
+        ids = self.tokenizer(neutralise(caption, self.tokenizer), add_special_tokens=False)["input_ids"]
         return [*ids, self.tokenizer.eos_token_id]
 
     def __call__(
@@ -134,7 +143,6 @@ class AlignCapProcessor(ProcessorMixin):
         audio: Sequence[NDArray[np.float32]] | None = None,
         text: str | Sequence[str] = DEFAULT_INSTRUCTION,
         clues: Sequence[str] | None = None,
-        **_: Any,
     ) -> BatchFeature:
         """Model inputs of a batch of clips: features and prompts with exactly K placeholders each.
 
@@ -143,7 +151,10 @@ class AlignCapProcessor(ProcessorMixin):
             text: instruction, one for all or one each.
             clues: clue prompt of each clip.
         """
-        batch = self.features(audio or [])
+        if audio is None:
+            texts = [text] if isinstance(text, str) else list(text)
+            return self.prompts([0] * len(texts), texts, clues)
+        batch = self.features(audio)
         counts = [self.embedding_count(int(length)) for length in batch["feature_lengths"]]
         batch.update(self.prompts(counts, text, clues))
         return batch
@@ -170,9 +181,7 @@ class AlignCapProcessor(ProcessorMixin):
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> AlignCapProcessor:
         """Build the processor of a checkpoint (a folder or a Hub name)."""
-        config = AlignCapConfig.from_pretrained(pretrained_model_name_or_path, **kwargs)
-        if not isinstance(config, AlignCapConfig) or not config.base_weights:
-            raise CheckpointError(f"{pretrained_model_name_or_path}: not an AlignCap checkpoint")
+        config = load_config(str(pretrained_model_name_or_path), **kwargs)
         return cls.from_config(config)
 
     def save_pretrained(self, save_directory: Any, **_: Any) -> list[str]:

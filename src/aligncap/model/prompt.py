@@ -7,9 +7,10 @@ from typing import Any
 from aligncap.errors import PromptError
 from aligncap.model.configuration import SPEECH_TOKEN
 
-__all__ = ["DEFAULT_INSTRUCTION", "neutralise", "render_prompt"]
+__all__ = ["DEFAULT_INSTRUCTION", "WORD_INSTRUCTION", "neutralise", "render_prompt"]
 
 DEFAULT_INSTRUCTION = "Describe the emotion in the voice."
+WORD_INSTRUCTION = "What does the speaker feel? Answer with one word."
 
 
 def neutralise(text: str, tokenizer: Any) -> str:
@@ -44,7 +45,11 @@ def render_prompt(
     """
     if not instruction.strip():
         raise PromptError("the prompt is empty: say what to describe, or leave it out to use the default")
-    lines = [SPEECH_TOKEN * speech_embeddings, neutralise(clues, tokenizer), neutralise(instruction, tokenizer)]
+    lines = [
+        SPEECH_TOKEN * speech_embeddings,
+        neutralise(clues, tokenizer),
+        neutralise(instruction, tokenizer),
+    ]
     user = "\n".join(line for line in lines if line)
     if tokenizer.chat_template is None:
         return f"{system_prompt}\n{user}\n" if system_prompt else f"{user}\n"

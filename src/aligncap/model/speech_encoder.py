@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 __all__ = ["SpeechEncoder", "SpeechStates", "encoder_frames"]
 
@@ -53,7 +54,7 @@ class SpeechEncoder(nn.Module):
         ValueError: a tap lies outside the encoder, or the architecture is not known.
     """
 
-    def __init__(self, encoder: nn.Module, taps: Sequence[int], frame_stride: int) -> None:
+    def __init__(self, encoder: PreTrainedModel, taps: Sequence[int], frame_stride: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.taps = tuple(taps)
@@ -64,9 +65,15 @@ class SpeechEncoder(nn.Module):
             raise ValueError(f"speech encoders of type {encoder.config.model_type!r} are not supported")
         if not self.taps or min(self.taps) < 0 or max(self.taps) > len(stack.layers):
             raise ValueError(f"taps {self.taps} lie outside 0..{len(stack.layers)}")
-        stack.layers = stack.layers[: max(self.taps)]
+        # at least one: the wav2vec 2.0 family reports tap 0 as the input of a layer that it runs
+        stack.layers = stack.layers[: max(*self.taps, 0 if self.is_whisper else 1)]
         if self.is_whisper:
             encoder.layer_norm = nn.Identity()  # belongs to the output of the full stack, which is not read
+        self.eval()
+
+    def train(self, mode: bool = True) -> SpeechEncoder:
+        """Stay in evaluation mode: frozen, so no dropout, no dropped layers, no masked frames."""
+        return super().train(False)
 
     @property
     def width(self) -> int:
@@ -115,6 +122,9 @@ class SpeechEncoder(nn.Module):
         encoder = self.encoder
         x = nn.functional.gelu(encoder.conv1(mel))
         x = nn.functional.gelu(encoder.conv2(x)).transpose(1, 2)
+        if x.shape[1] > encoder.config.max_source_positions:
+            seconds = encoder.config.max_source_positions / 50
+            raise ValueError(f"this encoder hears at most {seconds:.0f} s at once: segment the recording")
         hidden = [x + encoder.embed_positions.weight[: x.shape[1]]]
         for layer in encoder.layers:
             hidden.append(layer(hidden[-1], None))
@@ -125,5 +135,11 @@ class SpeechEncoder(nn.Module):
         short = -frames % self.frame_stride
         if short:  # the last run is averaged over the frames that it has
             tail = states[:, frames - (self.frame_stride - short) :].mean(1, keepdim=True)
-            states = torch.cat([states[:, : frames - (self.frame_stride - short)], tail.expand(-1, self.frame_stride, -1, -1)], 1)
+            states = torch.cat(
+                [
+                    states[:, : frames - (self.frame_stride - short)],
+                    tail.expand(-1, self.frame_stride, -1, -1),
+                ],
+                1,
+            )
         return states.reshape(batch, -1, self.frame_stride, taps, width).mean(2)

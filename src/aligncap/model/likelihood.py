@@ -1,0 +1,69 @@
+"""Likelihood of given answers under the model: zero-shot classification through the language model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from aligncap.model.modeling import AlignCapForConditionalGeneration, SpeechEmbeddings
+
+__all__ = ["label_probabilities"]
+
+
+def label_probabilities(
+    model: AlignCapForConditionalGeneration,
+    inputs: Any,
+    speech: SpeechEmbeddings | None,
+    answers: Sequence[Sequence[int]],
+) -> Tensor:
+    """Probability of each answer among those given: softmax over their total log-likelihoods.
+
+    The prompt is run once; its cache is then shared by all the answers.
+
+    Args:
+        model: in evaluation mode.
+        inputs: ``input_ids`` and ``attention_mask`` of a batch of prompts (padded on the left).
+        speech: speech embeddings of the batch; None for text alone.
+        answers: token ids of each answer, with the end-of-turn token, so that no answer is favoured for being
+            the beginning of another.
+
+    Returns:
+        (batch, answers), rows summing to 1; float32.
+    """
+    mask: Tensor = inputs["attention_mask"]
+    batch, count, longest = len(mask), len(answers), max(map(len, answers))
+    out = model(
+        input_ids=inputs["input_ids"], attention_mask=mask, speech=speech, use_cache=True, logits_to_keep=1
+    )
+    first = out.logits[:, -1].float().log_softmax(-1)
+    padded = torch.zeros(count, longest, dtype=torch.long, device=mask.device)
+    given = torch.zeros(count, longest, dtype=torch.bool, device=mask.device)
+    for row, answer in enumerate(answers):
+        padded[row, : len(answer)] = torch.tensor(list(answer), device=mask.device)
+        given[row, : len(answer)] = True
+    scores = first[:, padded[:, 0]]
+    if longest > 1:
+        cache = out.past_key_values
+        cache.batch_repeat_interleave(count)
+        fed = padded[:, :-1].repeat(batch, 1)
+        start = mask.sum(1).repeat_interleave(count)
+        positions = start[:, None] + torch.arange(longest - 1, device=mask.device)
+        full_mask = torch.cat(
+            [mask.repeat_interleave(count, 0), given[:, :-1].repeat(batch, 1).to(mask.dtype)], 1
+        )
+        logits = model.language_model(
+            input_ids=fed, attention_mask=full_mask, position_ids=positions, past_key_values=cache
+        ).logits
+        later = (
+            logits.float()
+            .log_softmax(-1)
+            .gather(-1, padded[:, 1:].repeat(batch, 1).unsqueeze(-1))
+            .squeeze(-1)
+        )
+        later = (later * given[:, 1:].repeat(batch, 1)).sum(-1)
+        scores = scores + later.view(batch, count)
+    return scores.softmax(-1)

@@ -1,0 +1,1 @@
+"""Training: recipes, features of frozen encoders, the bridge's warm start, captions."""
