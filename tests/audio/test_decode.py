@@ -8,6 +8,8 @@ import struct
 import subprocess
 import sys
 import threading
+from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -21,7 +23,8 @@ from aligncap.audio import RATE, Audio, read_audio
 
 
 def sine(rate: float, seconds: float = 1.0, hertz: float = 440.0, level: float = 0.3) -> np.ndarray:
-    return (level * np.sin(2 * np.pi * hertz * np.arange(round(rate * seconds)) / rate)).astype(np.float32)
+    phase = 2 * np.pi * hertz * np.arange(round(rate * seconds)) / rate
+    return np.asarray(level * np.sin(phase), np.float32)
 
 
 def encode(samples: np.ndarray, rate: int, kind: str = "WAV", subtype: str | None = None) -> bytes:
@@ -30,9 +33,7 @@ def encode(samples: np.ndarray, rate: int, kind: str = "WAV", subtype: str | Non
     return data.getvalue()
 
 
-def encode_av(
-    channels: np.ndarray, rate: int, kind: str, codec: str, options: dict[str, str] | None = None
-) -> bytes:
+def encode_av(channels: np.ndarray, rate: int, kind: str, codec: str, options: dict[str, str] | None = None) -> bytes:
     """Encode (C, T) float32 with FFmpeg."""
     layout = {1: "mono", 2: "stereo"}[len(channels)]
     data = io.BytesIO()
@@ -121,9 +122,7 @@ def test_containers_of_libsndfile(kind: str, subtype: str) -> None:
         ("asf", "wmav2", {}, 0.05, 0.2),
     ],
 )
-def test_containers_of_ffmpeg(
-    kind: str, codec: str, options: dict[str, str], less: float, more: float
-) -> None:
+def test_containers_of_ffmpeg(kind: str, codec: str, options: dict[str, str], less: float, more: float) -> None:
     rate = 48_000
     data = encode_av(np.stack([sine(rate, 2), sine(rate, 2, hertz=1000)]), rate, kind, codec, options)
     audio = read_audio(data)
@@ -249,9 +248,7 @@ def test_array_and_file_of_one_recording_are_equal() -> None:
     stereo = np.stack([sine(44_100), sine(44_100, hertz=700)], axis=1)
     from_file = read_audio(encode(stereo, 44_100, "WAV", "FLOAT"))
     np.testing.assert_array_equal(read_audio(stereo, rate=44_100).samples, from_file.samples)
-    np.testing.assert_array_equal(
-        read_audio(torch.from_numpy(stereo.T), rate=44_100).samples, from_file.samples
-    )
+    np.testing.assert_array_equal(read_audio(torch.from_numpy(stereo.T), rate=44_100).samples, from_file.samples)
 
 
 def test_input_array_is_neither_changed_nor_shared() -> None:
@@ -265,7 +262,7 @@ def test_input_array_is_neither_changed_nor_shared() -> None:
 # --------------------------------------------------------------------------------- sources and names
 
 
-def test_path_bytes_and_file_object_give_the_same(tmp_path) -> None:
+def test_path_bytes_and_file_object_give_the_same(tmp_path: Path) -> None:
     data = encode(sine(22_050), 22_050, "FLAC")
     path = tmp_path / "Grüße — 你好 😀.flac"
     path.write_bytes(data)
@@ -273,7 +270,7 @@ def test_path_bytes_and_file_object_give_the_same(tmp_path) -> None:
     assert reference.source == str(path)
     with path.open("rb") as file:
         file.seek(100)
-        sources = [str(path), data, bytearray(data), io.BytesIO(data), file]
+        sources: list[Any] = [str(path), data, bytearray(data), io.BytesIO(data), file]
         read = [read_audio(source) for source in sources]
         assert not file.closed
     for audio in read:
@@ -301,10 +298,8 @@ def test_pipe_without_seek(kind: str) -> None:
     assert audio.source == "<file>"
 
 
-@pytest.mark.parametrize(
-    "name", ["speech.mp3", "speech.m4a", "speech.OPUS", "speech.raw", "speech", "speech.wav"]
-)
-def test_content_decides_not_the_name(tmp_path, name: str) -> None:
+@pytest.mark.parametrize("name", ["speech.mp3", "speech.m4a", "speech.OPUS", "speech.raw", "speech", "speech.wav"])
+def test_content_decides_not_the_name(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(encode(sine(RATE), RATE))
     audio = read_audio(path)
@@ -327,7 +322,7 @@ def test_clipping_is_reported() -> None:
     assert read_audio((sine(RATE, level=0.99), RATE)).warnings == ()
 
 
-def test_reading_is_quiet_and_does_not_import_torch(tmp_path) -> None:
+def test_reading_is_quiet_and_does_not_import_torch(tmp_path: Path) -> None:
     good = encode(sine(RATE, 2) + 0.05 * np.random.default_rng(0).standard_normal(2 * RATE), RATE, "MP3")
     (tmp_path / "good.mp3").write_bytes(good)
     (tmp_path / "cut.mp3").write_bytes(good[: len(good) // 2])
@@ -345,8 +340,6 @@ for path in find_audio(sys.argv[1]):
         pass
 print("torch" in sys.modules)
 """
-    run = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"
     assert run.stderr == ""

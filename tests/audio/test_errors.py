@@ -242,7 +242,7 @@ def test_wrong_shape(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("dtype", [bool, complex, object, "U1"])
-def test_wrong_type_of_samples(dtype: object) -> None:
+def test_wrong_type_of_samples(dtype: type | str) -> None:
     refused(AudioInvalidError, (np.ones(RATE).astype(dtype), RATE), "neither floats nor integers")
 
 
@@ -307,9 +307,7 @@ def test_truncated(kind: str, subtype: str, share: float) -> None:
     refused(AudioTruncatedError, data[: int(len(data) * share)], "cut off")
 
 
-@pytest.mark.parametrize(
-    ("kind", "codec"), [("webm", "libopus"), ("matroska", "pcm_s16le"), ("flac", "flac")]
-)
+@pytest.mark.parametrize(("kind", "codec"), [("webm", "libopus"), ("matroska", "pcm_s16le"), ("flac", "flac")])
 def test_truncated_containers_of_ffmpeg(kind: str, codec: str) -> None:
     import av
 
@@ -336,9 +334,7 @@ def test_truncated_m4a_with_index_first(tmp_path: Path) -> None:
     with av.open(path, "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("aac", rate=RATE, layout="mono")
         for start in range(0, len(NOISE), 1024):
-            frame = av.AudioFrame.from_ndarray(
-                NOISE[None, start : start + 1024], format="fltp", layout="mono"
-            )
+            frame = av.AudioFrame.from_ndarray(NOISE[None, start : start + 1024], format="fltp", layout="mono")
             frame.sample_rate = RATE
             frame.pts = start
             container.mux(stream.encode(frame))
@@ -393,10 +389,7 @@ def hours_of_silence(path: Path, hours: int) -> Path:
     """Write a WAV file that is really that long, as a hole in the file system."""
     size = hours * 3600 * RATE * 2
     header = (
-        b"RIFF"
-        + struct.pack("<I", size + 36)
-        + b"WAVEfmt "
-        + struct.pack("<IHHIIHH", 16, 1, 1, RATE, RATE * 2, 2, 16)
+        b"RIFF" + struct.pack("<I", size + 36) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, RATE, RATE * 2, 2, 16)
     )
     with path.open("wb") as file:
         file.write(header + b"data" + struct.pack("<I", size))

@@ -130,9 +130,7 @@ def test_gender_only_where_known() -> None:
     known = 0
     for seed in range(200):
         for voice in ((), (("pitch", "high"),)):
-            assert not re.search(
-                gendered, write_caption(Facts((("sad", 1.0),), voice=voice), rng(seed)), re.I
-            )
+            assert not re.search(gendered, write_caption(Facts((("sad", 1.0),), voice=voice), rng(seed)), re.I)
             for gender in ("female", "male"):
                 text = write_caption(Facts((("sad", 1.0),), voice=voice, gender=gender), rng(seed))
                 assert not re.search(other[gender], text, re.I), text

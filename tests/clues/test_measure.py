@@ -29,13 +29,13 @@ def voice(hz: Signal | float, length: float = 2.0, rate: int = RATE) -> Signal:
         frequency = harmonic * contour
         gain = sum(1 / (1 + ((frequency - centre) / width) ** 2) for centre, width in FORMANTS) + 0.05
         out += np.where(frequency < 0.45 * rate, gain / harmonic, 0.0) * np.cos(harmonic * phase)
-    return out / np.abs(out).max()
+    return np.asarray(out / np.abs(out).max())
 
 
 def syllables(per_second: float, length: float, hz: float = 140.0, depth_db: float = 20.0) -> Signal:
     """A voice whose level swings by `depth_db` once a syllable."""
     swing = 0.5 - 0.5 * np.cos(2 * np.pi * per_second * seconds(length))
-    return voice(hz, length) * 10 ** (depth_db * (swing - 1) / 20)
+    return np.asarray(voice(hz, length) * 10 ** (depth_db * (swing - 1) / 20))
 
 
 def silence(length: float) -> Signal:
@@ -48,7 +48,7 @@ def noise(length: float, seed: int = 0) -> Signal:
 
 def with_noise(signal: Signal, snr_db: float, seed: int = 0) -> Signal:
     added = np.random.default_rng(seed).standard_normal(len(signal))
-    return signal + added * np.sqrt(np.mean(signal[signal != 0] ** 2) / 10 ** (snr_db / 10))
+    return np.asarray(signal + added * np.sqrt(np.mean(signal[signal != 0] ** 2) / 10 ** (snr_db / 10)))
 
 
 def clues(signal: Signal, rate: int = RATE) -> MeasuredClues:
@@ -141,9 +141,7 @@ def test_clicks_and_noise_outside_the_speech_change_nothing() -> None:
     click[80] = 1.0
     speech = syllables(4.0, 2.0)
     alone = clues(np.concatenate([silence(1.0), speech, silence(1.0)]))
-    beside = np.concatenate(
-        [click, silence(0.79), noise(0.2) * 0.1, speech, silence(0.4), click, silence(0.59)]
-    )
+    beside = np.concatenate([click, silence(0.79), noise(0.2) * 0.1, speech, silence(0.4), click, silence(0.59)])
     measured = clues(beside)
     assert measured.pause_share == pytest.approx(alone.pause_share, abs=0.1)
     assert measured.f0_median_hz == pytest.approx(alone.f0_median_hz, rel=0.005)
@@ -165,9 +163,7 @@ def test_level_range_of_two_levels() -> None:
 
 def test_compression_narrows_the_level_range() -> None:
     envelope = 10 ** (-12 * (0.5 - 0.5 * np.cos(2 * np.pi * 0.8 * seconds(3.0))) / 20)
-    plain, compressed, flat = (
-        clues(voice(150.0, 3.0) * envelope**power).level_range_db for power in (1.0, 0.5, 0.0)
-    )
+    plain, compressed, flat = (clues(voice(150.0, 3.0) * envelope**power).level_range_db for power in (1.0, 0.5, 0.0))
     assert plain > compressed + 1.5 > flat + 2.5
     assert flat < 0.5
 

@@ -27,7 +27,8 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build(bases: Path) -> Callable[..., Any]:
     """``build(speech, llm, **settings)``: a new model in evaluation mode, and its processor.
 
-    Every trainable parameter was moved at random, so that adapters (which begin as the identity) count.
+    Every trainable parameter was moved at random, so that adapters (which begin as the identity) count, and
+    the summary was fitted to random clips of five speakers.
     """
 
     def build(speech: str = "whisper", llm: str = "qwen3", **settings: Any) -> Any:
@@ -38,6 +39,10 @@ def build(bases: Path) -> Callable[..., Any]:
                 if parameter.requires_grad and parameter.dim():
                     parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
             model.bridge.scale.fill_(1.0)
+            size = len(model.summary.mean)
+            voices = torch.randn(5, size, generator=generator).repeat_interleave(8, 0)
+            clips = voices + torch.randn(40, size, generator=generator)
+            model.summary.fit(clips, [f"speaker {row // 8}" for row in range(40)], strength=4.0)
         return model.eval(), processor
 
     return build

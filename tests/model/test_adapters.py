@@ -1,9 +1,13 @@
 """Adapters and what trains."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
+from aligncap.errors import CheckpointError
 from aligncap.model.base import load_language_model
 from aligncap.testing import LLM_FAMILIES
 
@@ -14,19 +18,22 @@ def is_base(name: str) -> bool:
     return name.startswith(("speech_encoder.", "language_model.")) and "lora_" not in name
 
 
-def loss_of(model, processor, clip) -> torch.Tensor:
+def loss_of(model: Any, processor: Any, clip: Any) -> Any:
     clips = [clip(0.3, 0), clip(0.8, 1)]
     batch = processor.features(clips)
     counts = [processor.embedding_count(int(n)) for n in batch["feature_lengths"]]
-    batch.update(processor.prompts(counts, responses=["sad", "glad and fast"]))
-    out = model(**batch)
-    return out.loss + nn.functional.cross_entropy(out.emotion_logits, torch.tensor([0, 1]))
+    speech = model.hear(**batch)
+    out = model(**processor.prompts(counts, responses=["sad", "glad and fast"]), speech=speech)
+    assert torch.equal(out.emotion_logits, speech.emotion_logits)
+    targets = torch.tensor([0, 1])
+    heads = (speech.emotion_logits, speech.bridge_logits)
+    return out.loss + sum(nn.functional.cross_entropy(logits, targets) for logits in heads)
 
 
 @pytest.mark.parametrize("kind", ["qformer", "conv"])
 @pytest.mark.parametrize(("bridge", "adapters"), [(True, False), (False, True), (True, True)])
 def test_gradients_reach_exactly_what_is_to_train(
-    build, clip, kind: str, bridge: bool, adapters: bool
+    build: Any, clip: Any, kind: str, bridge: bool, adapters: bool
 ) -> None:
     model, processor = build(bridge={"kind": kind})
     model.train_parts(bridge=bridge, adapters=adapters)
@@ -34,26 +41,42 @@ def test_gradients_reach_exactly_what_is_to_train(
     reached = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
     lora = {name for name, _ in model.named_parameters() if "lora_" in name}
     own = {name for name, _ in model.named_parameters() if not is_base(name)} - lora
-    assert {"layer_weights", "bridge.scale", "emotion_head.weight"} <= own
+    assert {"layer_weights", "bridge.scale", "emotion_head.weight", "bridge_head.weight"} <= own
     assert reached == (own if bridge else set()) | (lora if adapters else set())
     assert not any(p.grad is not None for name, p in model.named_parameters() if is_base(name))
 
 
-def test_a_new_model_trains_bridge_and_adapters_only(build) -> None:
+def test_a_new_model_trains_bridge_and_adapters_only(build: Any) -> None:
     model, _ = build()
     assert {name for name, p in model.named_parameters() if not p.requires_grad} == {
         name for name, _ in model.named_parameters() if is_base(name)
     }
 
 
-def test_nothing_trains_when_nothing_is_to(build) -> None:
+def test_emotion_head_reads_the_summary_and_leaves_the_bridge_alone(build: Any, clip: Any) -> None:
+    model, processor = build()
+    batch = processor.features([clip(0.3, 0), clip(0.8, 1)])
+    model.hear(**batch).emotion_logits.square().sum().backward()
+    reached = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+    assert reached == {"emotion_head.weight", "emotion_head.bias"}
+
+
+def test_bridge_head_trains_the_bridge(build: Any, clip: Any) -> None:
+    model, processor = build()
+    batch = processor.features([clip(0.3, 0), clip(0.8, 1)])
+    model.hear(**batch).bridge_logits[:, 0].sum().backward()
+    reached = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None}
+    assert reached == {"layer_weights", "bridge", "bridge_head"}
+
+
+def test_nothing_trains_when_nothing_is_to(build: Any) -> None:
     model, _ = build()
     model.train_parts(bridge=False, adapters=False)
     assert not any(p.requires_grad for p in model.parameters())
 
 
 @FAMILIES
-def test_new_adapters_change_nothing(bases, llm: str) -> None:
+def test_new_adapters_change_nothing(bases: Path, llm: str) -> None:
     from aligncap.testing import tiny_model
 
     model, processor = tiny_model("whisper", llm, bases)
@@ -63,7 +86,7 @@ def test_new_adapters_change_nothing(bases, llm: str) -> None:
 
 
 @FAMILIES
-def test_teacher_is_the_plain_language_model_and_the_student_comes_back(build, bases, llm: str) -> None:
+def test_teacher_is_the_plain_language_model_and_the_student_comes_back(build: Any, bases: Path, llm: str) -> None:
     model, processor = build(llm=llm)
     batch = processor.prompts([0, 0], ["What is joy?", "And what is it that you fear?"])
     plain = load_language_model(str(bases / llm)).eval()
@@ -78,7 +101,7 @@ def test_teacher_is_the_plain_language_model_and_the_student_comes_back(build, b
     assert torch.equal(model(**batch).logits, student)
 
 
-def test_student_comes_back_after_an_exception(build) -> None:
+def test_student_comes_back_after_an_exception(build: Any) -> None:
     model, processor = build()
     batch = processor.prompts([0], ["What is joy?"])
     student = model(**batch).logits
@@ -87,7 +110,7 @@ def test_student_comes_back_after_an_exception(build) -> None:
     assert torch.equal(model(**batch).logits, student)
 
 
-def test_teacher_within_teacher(build) -> None:
+def test_teacher_within_teacher(build: Any) -> None:
     model, processor = build()
     batch = processor.prompts([0], ["What is joy?"])
     with model.teacher():
@@ -98,7 +121,7 @@ def test_teacher_within_teacher(build) -> None:
 
 
 @pytest.mark.parametrize(("bridge", "adapters"), [(True, False), (False, True), (True, True), (False, False)])
-def test_teacher_leaves_alone_what_trains(build, bridge: bool, adapters: bool) -> None:
+def test_teacher_leaves_alone_what_trains(build: Any, bridge: bool, adapters: bool) -> None:
     model, _ = build()
     model.train_parts(bridge=bridge, adapters=adapters)
     before = {name: p.requires_grad for name, p in model.named_parameters()}
@@ -107,7 +130,7 @@ def test_teacher_leaves_alone_what_trains(build, bridge: bool, adapters: bool) -
     assert {name: p.requires_grad for name, p in model.named_parameters()} == before
 
 
-def test_gradients_of_the_student_survive_a_teacher_pass(build, clip) -> None:
+def test_gradients_of_the_student_survive_a_teacher_pass(build: Any, clip: Any) -> None:
     model, processor = build()
     student = loss_of(model, processor, clip)
     with torch.no_grad(), model.teacher():
@@ -116,7 +139,7 @@ def test_gradients_of_the_student_survive_a_teacher_pass(build, clip) -> None:
     assert all(p.grad is not None for name, p in model.named_parameters() if "lora_" in name)
 
 
-def test_without_adapters(build, clip) -> None:
+def test_without_adapters(build: Any, clip: Any) -> None:
     model, processor = build(lora=None)
     assert not any("lora_" in name for name, _ in model.named_parameters())
     with model.teacher():
@@ -126,8 +149,19 @@ def test_without_adapters(build, clip) -> None:
     assert torch.equal(inside, loss_of(model, processor, clip))
 
 
+def test_a_merged_model_has_no_teacher(build: Any) -> None:
+    """Its adapters can no longer be switched off: what passed for the teacher would be the student."""
+    model, processor = build()
+    batch = processor.prompts([0], ["What is joy?"])
+    model.merge_adapters()
+    student = model(**batch).logits
+    with pytest.raises(CheckpointError, match="merged"), model.teacher():
+        raise AssertionError("the block was entered")
+    assert torch.equal(model(**batch).logits, student)
+
+
 @FAMILIES
-def test_merged_adapters_give_the_same_logits(build, clip, llm: str) -> None:
+def test_merged_adapters_give_the_same_logits(build: Any, clip: Any, llm: str) -> None:
     model, processor = build(llm=llm)
     batch = processor([clip(0.3, 0), clip(0.8, 1)])
     with torch.no_grad():

@@ -1,27 +1,29 @@
 import math
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aligncap.model.bridge import build_bridge, embedding_count, layer_mix, utterance_statistics
+from aligncap.model.bridge import Bridge, build_bridge, embedding_count, layer_mix
 from aligncap.model.configuration import BridgeConfig
 from aligncap.testing import SPEECH_FAMILIES
 
 KINDS = pytest.mark.parametrize("kind", ["qformer", "conv"])
-SPEECH_WIDTH, LLM_WIDTH = 6, 10
+SPEECH_WIDTH, LLM_WIDTH, SUMMARY_WIDTH = 6, 10, 7
 
 
-def make(kind: str, **fields):
+def make(kind: str, **fields: Any) -> tuple[Bridge, BridgeConfig]:
     config = BridgeConfig(kind=kind, width=8, heads=2, **fields)
-    return build_bridge(config, SPEECH_WIDTH, LLM_WIDTH).eval(), config
+    return build_bridge(config, SPEECH_WIDTH, LLM_WIDTH, SUMMARY_WIDTH).eval(), config
 
 
-def batch_of(lengths: list[int], frames: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+def batch_of(lengths: list[int], frames: int | None = None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """States, mask and summary of a batch of clips."""
     frames = frames or max(lengths)
     mask = torch.arange(frames)[None] < torch.tensor(lengths)[:, None]
-    return torch.randn(len(lengths), frames, SPEECH_WIDTH), mask
+    return torch.randn(len(lengths), frames, SPEECH_WIDTH), mask, torch.randn(len(lengths), SUMMARY_WIDTH)
 
 
 def test_layer_mix_is_the_plain_weighted_sum() -> None:
@@ -43,22 +45,28 @@ def test_layer_mix_does_not_care_how_large_a_layer_is() -> None:
     torch.testing.assert_close(layer_mix(loud, weights), layer_mix(states, weights), rtol=1e-3, atol=1e-3)
 
 
-def test_utterance_statistics_are_those_of_the_clips_own_frames() -> None:
-    states, mask = batch_of([3, 7])
-    expected = [
-        torch.cat([s[m].mean(0), (s[m].var(0, unbiased=False) + 1e-5).sqrt()])
-        for s, m in zip(states, mask, strict=True)
-    ]
-    torch.testing.assert_close(utterance_statistics(states, mask), torch.stack(expected))
+@KINDS
+def test_summary_makes_the_first_embeddings_and_no_others(kind: str) -> None:
+    bridge, config = make(kind, utterance_embeddings=3)
+    states, mask, summary = batch_of([3, 11])
+    before, _ = bridge(states, mask, summary)
+    after, _ = bridge(states, mask, summary + torch.tensor([[0.0], [1.0]]))
+    changed = (after != before).any(-1)
+    count = config.utterance_embeddings
+    assert changed[1, :count].all()
+    assert not changed[1, count:].any()
+    assert not changed[0].any(), "one clip's summary reached another clip"
+    other, _ = bridge(torch.randn_like(states), mask, summary)
+    assert torch.equal(other[:, :count], before[:, :count])
 
 
 @KINDS
 def test_padded_frames_never_change_embeddings(kind: str) -> None:
     bridge, _ = make(kind)
-    states, mask = batch_of([3, 11, 6, 16, 1])
+    states, mask, summary = batch_of([3, 11, 6, 16, 1])
     spoilt = states.masked_fill(~mask.unsqueeze(-1), 1e4)
-    clean, clean_mask = bridge(states, mask)
-    dirty, dirty_mask = bridge(spoilt, mask)
+    clean, clean_mask = bridge(states, mask, summary)
+    dirty, dirty_mask = bridge(spoilt, mask, summary)
     assert torch.equal(clean_mask, dirty_mask)
     assert torch.equal(clean[clean_mask], dirty[dirty_mask])
 
@@ -67,23 +75,25 @@ def test_padded_frames_never_change_embeddings(kind: str) -> None:
 def test_windows_of_padding_alone_give_no_nan(kind: str) -> None:
     bridge, config = make(kind)
     bridge.train()
-    states, mask = batch_of([1, 2], frames=40)
+    states, mask, summary = batch_of([1, 2], frames=40)
     states.requires_grad_()
-    embeddings, embedding_mask = bridge(states, mask)
+    embeddings, embedding_mask = bridge(states, mask, summary)
     embeddings.square().sum().backward()
     assert torch.isfinite(embeddings).all()
-    assert all(torch.isfinite(p.grad).all() for p in bridge.parameters())
-    assert torch.isfinite(states.grad).all()
+    for tensor in (states, *bridge.parameters()):
+        assert tensor.grad is not None
+        assert torch.isfinite(tensor.grad).all()
     assert embedding_mask.sum(1).tolist() == [embedding_count(config, 1), embedding_count(config, 2)]
 
 
 @KINDS
 def test_no_gradient_reaches_padded_frames(kind: str) -> None:
     bridge, _ = make(kind)
-    states, mask = batch_of([3, 11])
+    states, mask, summary = batch_of([3, 11])
     states.requires_grad_()
-    embeddings, embedding_mask = bridge(states, mask)
+    embeddings, embedding_mask = bridge(states, mask, summary)
     embeddings[embedding_mask].square().sum().backward()
+    assert states.grad is not None
     assert not states.grad[~mask].any()
     assert states.grad[mask].any(-1).all(), "some frame is not heard"
 
@@ -92,10 +102,11 @@ def test_no_gradient_reaches_padded_frames(kind: str) -> None:
 def test_embeddings_alone_are_embeddings_in_a_batch(kind: str) -> None:
     bridge, _ = make(kind)
     lengths = [1, 13, 5, 6]
-    states, mask = batch_of(lengths, frames=31)
-    together, together_mask = bridge(states, mask)
+    states, mask, summary = batch_of(lengths, frames=31)
+    together, together_mask = bridge(states, mask, summary)
     for row, length in enumerate(lengths):
-        alone, alone_mask = bridge(states[row : row + 1, :length], mask[row : row + 1, :length])
+        one = slice(row, row + 1)
+        alone, alone_mask = bridge(states[one, :length], mask[one, :length], summary[one])
         assert alone_mask.all()
         torch.testing.assert_close(together[row][together_mask[row]], alone[0], rtol=1e-5, atol=1e-6)
 
@@ -122,7 +133,7 @@ def test_embedding_count_is_the_real_number(
 
 @KINDS
 @pytest.mark.parametrize("family", SPEECH_FAMILIES)
-def test_processor_and_model_agree_on_the_number(build, clip, kind: str, family: str) -> None:
+def test_processor_and_model_agree_on_the_number(build: Any, clip: Any, kind: str, family: str) -> None:
     model, processor = build(family, bridge={"kind": kind, "window": 5, "queries": 2}, frame_stride=3)
     lengths = [1600, 1761, 2003, 3199, 4800, 6401, 9999, 16000, 17777]
     clips = [clip(n / 16_000) for n in lengths]
@@ -146,4 +157,4 @@ def test_speech_embeddings_begin_as_large_as_asked(kind: str) -> None:
 
 def test_unknown_bridge_is_refused() -> None:
     with pytest.raises(ValueError, match="pontoon"):
-        build_bridge(BridgeConfig(kind="pontoon"), 4, 4)
+        build_bridge(BridgeConfig(kind="pontoon"), 4, 4, 4)

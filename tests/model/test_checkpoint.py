@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,7 +25,7 @@ load = AlignCapForConditionalGeneration.from_pretrained
 
 
 @pytest.fixture(scope="session")
-def saved(build, tmp_path_factory) -> Path:
+def saved(build: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoint")
     model, _ = build()
     model.save_pretrained(folder)
@@ -37,7 +38,7 @@ def checkpoint(saved: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(saved, tmp_path / "checkpoint"))
 
 
-def edit_config(checkpoint: Path, **changes) -> None:
+def edit_config(checkpoint: Path, **changes: Any) -> None:
     path = checkpoint / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
@@ -54,7 +55,7 @@ def refused(checkpoint: Path) -> str:
 # ------------------------------------------------------------------------------------- round trips
 
 
-def test_auto_classes_load_a_checkpoint(saved: Path, clip) -> None:
+def test_auto_classes_load_a_checkpoint(saved: Path, clip: Any) -> None:
     assert isinstance(AutoConfig.from_pretrained(saved), AlignCapConfig)
     processor = AutoProcessor.from_pretrained(saved)
     assert isinstance(processor, AlignCapProcessor)
@@ -74,7 +75,7 @@ def test_files_of_a_checkpoint(saved: Path) -> None:
     }
 
 
-def test_processor_alone_writes_what_it_reads(build, clip, tmp_path: Path) -> None:
+def test_processor_alone_writes_what_it_reads(build: Any, clip: Any, tmp_path: Path) -> None:
     _, processor = build("hubert", "gemma3", system_prompt="Listen well.", level_dbfs=-30.0)
     processor.save_pretrained(tmp_path)
     again = AlignCapProcessor.from_pretrained(tmp_path)
@@ -82,7 +83,7 @@ def test_processor_alone_writes_what_it_reads(build, clip, tmp_path: Path) -> No
         assert torch.equal(again([clip(0.4)], clues=["low"])[key], value), key
 
 
-def test_settings_survive(build, tmp_path: Path) -> None:
+def test_settings_survive(build: Any, tmp_path: Path) -> None:
     settings = {
         "taps": [2, 1],
         "frame_stride": 3,
@@ -109,7 +110,7 @@ def test_saved_again_is_the_same_file(saved: Path, tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes() == (saved / name).read_bytes(), name
 
 
-def test_half_precision_on_disk_and_in_memory(build, clip, tmp_path: Path) -> None:
+def test_half_precision_on_disk_and_in_memory(build: Any, clip: Any, tmp_path: Path) -> None:
     model, processor = build()
     model.save_pretrained(tmp_path, dtype=torch.bfloat16)
     assert {t.dtype for t in load_file(tmp_path / "model.safetensors").values()} == {torch.bfloat16}
@@ -122,7 +123,7 @@ def test_half_precision_on_disk_and_in_memory(build, clip, tmp_path: Path) -> No
     assert half.generate(**inputs, max_new_tokens=3).shape == (1, 3)
 
 
-def test_a_merged_model_is_not_saved_as_if_it_were_whole(build, tmp_path: Path) -> None:
+def test_a_merged_model_is_not_saved_as_if_it_were_whole(build: Any, tmp_path: Path) -> None:
     model, _ = build()
     model.merge_adapters()
     with pytest.raises(CheckpointError, match="merged"):
@@ -229,7 +230,7 @@ def test_base_weights_that_are_gone(tmp_path: Path) -> None:
         load(tmp_path / "checkpoint")
 
 
-def test_spoilt_checkpoint_leaves_no_model_behind(checkpoint: Path, build) -> None:
+def test_spoilt_checkpoint_leaves_no_model_behind(checkpoint: Path, build: Any) -> None:
     """`load_own` refuses before it changes anything."""
     model, _ = build()
     before = {name: tensor.clone() for name, tensor in model.own_state().items()}

@@ -1,5 +1,9 @@
 """The loss: on which tokens, and how it is divided."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
@@ -11,8 +15,8 @@ RESPONSES = ["sad", "She sounds frightened, with a trace of anger.", "low and sl
 
 
 @pytest.fixture(scope="session")
-def training_batch(clip):
-    def training_batch(processor, rows: list[int] | None = None):
+def training_batch(clip: Any) -> Callable[..., Any]:
+    def training_batch(processor: Any, rows: list[int] | None = None) -> Any:
         rows = list(range(4)) if rows is None else rows
         batch = processor.features([clip(0.2 + 0.3 * row, row) for row in rows])
         counts = [processor.embedding_count(int(n)) for n in batch["feature_lengths"]]
@@ -23,7 +27,7 @@ def training_batch(clip):
 
 
 @FAMILIES
-def test_loss_is_the_plain_cross_entropy_on_all_response_tokens(build, training_batch, llm: str) -> None:
+def test_loss_is_the_plain_cross_entropy_on_all_response_tokens(build: Any, training_batch: Any, llm: str) -> None:
     model, processor = build(llm=llm)
     batch = training_batch(processor)
     loss = model(**batch).loss
@@ -34,15 +38,13 @@ def test_loss_is_the_plain_cross_entropy_on_all_response_tokens(build, training_
         ids = processor.response_ids(response)
         start = batch["input_ids"].shape[1] - len(ids)
         assert batch["input_ids"][row, start:].tolist() == ids
-        for place, token in enumerate(
-            ids, start
-        ):  # predicted one before: the first by the prompt's last token
+        for place, token in enumerate(ids, start):  # predicted one before: the first by the prompt's last token
             total -= float(logits[row, place - 1].double().log_softmax(-1)[token])
             count += 1
     assert loss.item() == pytest.approx(total / count, rel=1e-4)
 
 
-def test_first_response_token_is_learned_and_the_prompt_is_not(build, training_batch) -> None:
+def test_first_response_token_is_learned_and_the_prompt_is_not(build: Any, training_batch: Any) -> None:
     model, processor = build()
     batch = training_batch(processor, [1])
     first = int((batch["labels"][0] != -100).nonzero()[0])
@@ -55,7 +57,7 @@ def test_first_response_token_is_learned_and_the_prompt_is_not(build, training_b
     assert (batch["labels"][0, :first] == -100).all()
 
 
-def test_loss_is_given_without_logits(build, training_batch) -> None:
+def test_loss_is_given_without_logits(build: Any, training_batch: Any) -> None:
     model, processor = build()
     out = model(**training_batch(processor))
     assert out.logits is None
@@ -63,12 +65,12 @@ def test_loss_is_given_without_logits(build, training_batch) -> None:
     assert out.emotion_logits.shape == (4, len(model.config.emotions))
 
 
-def gradients(model) -> dict[str, torch.Tensor]:
+def gradients(model: Any) -> dict[str, torch.Tensor]:
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
 @pytest.mark.parametrize("parts", [[[0], [1], [2], [3]], [[0, 1], [2, 3]], [[0, 1, 2], [3]]])
-def test_accumulation_is_exact(build, training_batch, parts: list[list[int]]) -> None:
+def test_accumulation_is_exact(build: Any, training_batch: Any, parts: list[list[int]]) -> None:
     model, processor = build()
     batch = training_batch(processor)
     items = int((batch["labels"] != -100).sum())
@@ -88,7 +90,7 @@ def test_accumulation_is_exact(build, training_batch, parts: list[list[int]]) ->
 
 @FAMILIES
 @pytest.mark.parametrize("change", ["fewer", "more", "no speech", "no placeholder"])
-def test_placeholders_must_match_embeddings(build, clip, llm: str, change: str) -> None:
+def test_placeholders_must_match_embeddings(build: Any, clip: Any, llm: str, change: str) -> None:
     model, processor = build(llm=llm)
     batch = processor([clip(0.3), clip(0.6)])
     ids, places = batch["input_ids"], batch["input_ids"] == model.speech_token_id
@@ -105,7 +107,7 @@ def test_placeholders_must_match_embeddings(build, clip, llm: str, change: str) 
             call(**batch)
 
 
-def test_same_total_in_the_wrong_clips_is_refused(build, clip) -> None:
+def test_same_total_in_the_wrong_clips_is_refused(build: Any, clip: Any) -> None:
     model, processor = build()
     batch = processor([clip(0.3), clip(0.6)])
     ids, places = batch["input_ids"], batch["input_ids"] == model.speech_token_id
@@ -115,7 +117,7 @@ def test_same_total_in_the_wrong_clips_is_refused(build, clip) -> None:
         model(**batch)
 
 
-def test_speech_embeddings_stand_where_the_placeholders_are(build, clip) -> None:
+def test_speech_embeddings_stand_where_the_placeholders_are(build: Any, clip: Any) -> None:
     model, processor = build()
     batch = processor([clip(0.3, 0), clip(0.9, 1)])
     speech = model.hear(batch["features"], batch["feature_lengths"])
@@ -127,7 +129,7 @@ def test_speech_embeddings_stand_where_the_placeholders_are(build, clip) -> None
         assert torch.equal(embedded[row, ~place], table[ids[~place]])
 
 
-def test_speech_heard_once_serves_many_prompts(build, clip) -> None:
+def test_speech_heard_once_serves_many_prompts(build: Any, clip: Any) -> None:
     model, processor = build()
     clips = [clip(0.3, 0), clip(0.9, 1)]
     batch = processor(clips)
@@ -139,7 +141,7 @@ def test_speech_heard_once_serves_many_prompts(build, clip) -> None:
     assert torch.equal(again, whole[[1, 1, 0]])
 
 
-def test_generation_options_are_obeyed(build, clip) -> None:
+def test_generation_options_are_obeyed(build: Any, clip: Any) -> None:
     model, processor = build()
     batch = processor([clip(0.3, 0), clip(0.9, 1)])
     beams = model.generate(**batch, max_new_tokens=4, num_beams=2, num_return_sequences=2)
@@ -152,7 +154,7 @@ def test_generation_options_are_obeyed(build, clip) -> None:
 
 
 @FAMILIES
-def test_speech_embeddings_begin_as_large_as_token_embeddings(bases, clip, llm: str) -> None:
+def test_speech_embeddings_begin_as_large_as_token_embeddings(bases: Path, clip: Any, llm: str) -> None:
     from aligncap.testing import tiny_model
 
     model, processor = tiny_model("whisper", llm, bases)

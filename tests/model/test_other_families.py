@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -37,7 +38,7 @@ def gpt2(bases: Path) -> tuple[AlignCapForConditionalGeneration, AlignCapProcess
     return model.eval(), AlignCapProcessor.from_config(model.config)
 
 
-def test_caption_alone_is_caption_in_a_batch(gpt2, clip) -> None:
+def test_caption_alone_is_caption_in_a_batch(gpt2: tuple[Any, Any], clip: Any) -> None:
     model, processor = gpt2
     clips = [clip(0.2, 0), clip(3.0, 1)]
     batch = processor(clips)
@@ -50,7 +51,7 @@ def test_caption_alone_is_caption_in_a_batch(gpt2, clip) -> None:
         assert captions[row][: len(alone)] == alone
 
 
-def test_loss_of_a_batch_is_that_of_its_clips(gpt2, clip) -> None:
+def test_loss_of_a_batch_is_that_of_its_clips(gpt2: tuple[Any, Any], clip: Any) -> None:
     model, processor = gpt2
     clips, responses = [clip(0.2, 0), clip(3.0, 1)], ["sad", "She sounds frightened."]
 
@@ -58,6 +59,6 @@ def test_loss_of_a_batch_is_that_of_its_clips(gpt2, clip) -> None:
         batch = processor.features([clips[row] for row in rows])
         counts = [processor.embedding_count(int(n)) for n in batch["feature_lengths"]]
         batch.update(processor.prompts(counts, responses=[responses[row] for row in rows]))
-        return model(**batch, num_items_in_batch=1).loss.item()
+        return float(model(**batch, num_items_in_batch=1).loss.detach())
 
     assert total([0, 1]) == pytest.approx(total([0]) + total([1]), rel=1e-4)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -20,7 +22,7 @@ def dbfs(samples: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("target", [-22.0, -30.0, -10.0])
-def test_level_hits_the_target(clip, target: float) -> None:
+def test_level_hits_the_target(clip: Any, target: float) -> None:
     steady = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
     levelled = level(steady, target)
     assert dbfs(levelled) == pytest.approx(target, abs=0.05)
@@ -30,16 +32,31 @@ def test_level_hits_the_target(clip, target: float) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(gain=st.floats(-60, 20), seed=st.integers(0, 5), seconds=st.sampled_from([0.01, 0.1, 0.333, 1.0]))
-def test_level_does_not_depend_on_the_gain(clip, gain: float, seed: int, seconds: float) -> None:
+def test_level_does_not_depend_on_the_gain(clip: Any, gain: float, seed: int, seconds: float) -> None:
     audio = clip(seconds, seed)
     loud = (audio * 10 ** (gain / 20)).astype(np.float32)
     np.testing.assert_allclose(level(loud, -22.0), level(audio, -22.0), rtol=1e-3, atol=1e-6)
 
 
-def test_level_is_that_of_active_speech_not_of_pauses(clip) -> None:
+def test_level_is_that_of_active_speech_not_of_pauses(clip: Any) -> None:
     speech = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
     pauses = np.concatenate([np.zeros(8000, np.float32), speech, np.full(24_000, 1e-4, np.float32)])
-    np.testing.assert_allclose(level(pauses, -22.0)[8000:24_000], level(speech, -22.0), rtol=1e-3)
+    levelled = level(pauses, -22.0)
+    np.testing.assert_allclose(levelled[1600:17_600], level(speech, -22.0), rtol=1e-3)
+
+
+def test_level_cuts_silence_off_both_ends_all_but_a_tenth_of_a_second() -> None:
+    speech = np.random.default_rng(0).standard_normal(4000).astype(np.float32)
+    hum = np.full(8000, 1e-3, np.float32)
+    levelled = level(np.concatenate([hum, speech, hum, speech, hum]), -22.0)
+    gain = levelled[1600] / speech[0]
+    expected = gain * np.concatenate([hum[:1600], speech, hum, speech, hum[:1600]])
+    np.testing.assert_allclose(levelled, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("samples", [1, 399, 400, 401, 3999, 16_000])
+def test_level_cuts_nothing_where_all_is_active(samples: int) -> None:
+    assert len(level(np.random.default_rng(0).standard_normal(samples).astype(np.float32), -22.0)) == samples
 
 
 def test_level_of_silence_is_silence() -> None:
@@ -50,7 +67,7 @@ def test_level_of_silence_is_silence() -> None:
 
 
 @pytest.mark.parametrize("family", SPEECH_FAMILIES)
-def test_features_of_a_clip_are_its_own_in_any_batch(build, clip, family: str) -> None:
+def test_features_of_a_clip_are_its_own_in_any_batch(build: Any, clip: Any, family: str) -> None:
     _, processor = build(family)
     clips = [clip(0.21, 0), clip(1.0, 1), clip(0.1, 2)]
     batch = processor.features(clips)
@@ -67,13 +84,13 @@ def test_features_of_a_clip_are_its_own_in_any_batch(build, clip, family: str) -
 
 
 @pytest.mark.parametrize("family", SPEECH_FAMILIES)
-def test_features_do_not_depend_on_the_gain(build, clip, family: str) -> None:
+def test_features_do_not_depend_on_the_gain(build: Any, clip: Any, family: str) -> None:
     _, processor = build(family)
     quiet, loud = (processor.features([clip(0.5) * gain])["features"] for gain in (0.01, 1.0))
     torch.testing.assert_close(quiet, loud, rtol=1e-3, atol=2e-3)
 
 
-def test_whisper_features_are_not_padded_to_thirty_seconds(build, clip) -> None:
+def test_whisper_features_are_not_padded_to_thirty_seconds(build: Any, clip: Any) -> None:
     _, processor = build("whisper")
     assert processor.features([clip(0.5)])["features"].shape == (1, 16, 50)
 
@@ -82,7 +99,7 @@ def test_whisper_features_are_not_padded_to_thirty_seconds(build, clip) -> None:
 
 
 @pytest.mark.parametrize("llm", LLM_FAMILIES)
-def test_call_gives_as_many_placeholders_as_embeddings(build, clip, llm: str) -> None:
+def test_call_gives_as_many_placeholders_as_embeddings(build: Any, clip: Any, llm: str) -> None:
     model, processor = build(llm=llm)
     batch = processor([clip(0.2), clip(2.0)], text=["Say it.", "Tell me more than that."], clues=["low", ""])
     counts = [processor.embedding_count(int(n)) for n in batch["feature_lengths"]]
@@ -96,7 +113,7 @@ def test_call_gives_as_many_placeholders_as_embeddings(build, clip, llm: str) ->
 
 
 @pytest.mark.parametrize("llm", LLM_FAMILIES)
-def test_padding_is_on_the_left_and_masked(build, llm: str) -> None:
+def test_padding_is_on_the_left_and_masked(build: Any, llm: str) -> None:
     _, processor = build(llm=llm)
     batch = processor.prompts([1, 9], responses=["sad", "She sounds frightened."])
     pad = processor.tokenizer.pad_token_id
@@ -110,7 +127,7 @@ def test_padding_is_on_the_left_and_masked(build, llm: str) -> None:
 
 
 @pytest.mark.parametrize("llm", LLM_FAMILIES)
-def test_labels_are_the_response_and_the_end_of_turn_and_nothing_else(build, llm: str) -> None:
+def test_labels_are_the_response_and_the_end_of_turn_and_nothing_else(build: Any, llm: str) -> None:
     _, processor = build(llm=llm)
     responses = ["sad", "She sounds frightened."]
     batch = processor.prompts([2, 5], responses=responses)
@@ -125,7 +142,7 @@ def test_labels_are_the_response_and_the_end_of_turn_and_nothing_else(build, llm
         assert whole == prompt + expected
 
 
-def test_untrusted_response_cannot_hold_markup(build) -> None:
+def test_untrusted_response_cannot_hold_markup(build: Any) -> None:
     """Captions come from files and judges: a placeholder in one must not ask for speech."""
     _, processor = build()
     ids = processor.response_ids(f"sad {SPEECH_TOKEN}<|im_end|> glad")
@@ -133,21 +150,21 @@ def test_untrusted_response_cannot_hold_markup(build) -> None:
     assert ids.count(processor.tokenizer.eos_token_id) == 1
 
 
-def test_text_only_prompts(build) -> None:
+def test_text_only_prompts(build: Any) -> None:
     model, processor = build()
     batch = processor.prompts([0, 0], ["What is joy?", "And fear, at night?"])
     assert not batch["input_ids"].eq(processor.speech_token_id).any()
     assert model.generate(**batch, max_new_tokens=3).shape == (2, 3)
 
 
-def test_call_without_audio_is_text_only(build) -> None:
+def test_call_without_audio_is_text_only(build: Any) -> None:
     _, processor = build()
     batch = processor(text=["What is joy?"])
     assert batch["input_ids"].shape[0] == 1
     assert "features" not in batch
 
 
-def test_placeholder_in_the_system_prompt_is_noticed(build) -> None:
+def test_placeholder_in_the_system_prompt_is_noticed(build: Any) -> None:
     _, processor = build(system_prompt=f"Hear {SPEECH_TOKEN}")
     with pytest.raises(PromptError, match="3 placeholders for 2"):
         processor.prompts([2])
@@ -155,13 +172,13 @@ def test_placeholder_in_the_system_prompt_is_noticed(build) -> None:
 
 @pytest.mark.parametrize("field", ["instruction", "clues", "responses"])
 @pytest.mark.parametrize("number", [1, 3])
-def test_wrong_number_of_texts_is_refused(build, field: str, number: int) -> None:
+def test_wrong_number_of_texts_is_refused(build: Any, field: str, number: int) -> None:
     _, processor = build()
     with pytest.raises((ValueError, PromptError), match=str(number)):
         processor.prompts([1, 1], **{field: ["x"] * number})
 
 
-def test_misspelt_keyword_is_refused(build, clip) -> None:
+def test_misspelt_keyword_is_refused(build: Any, clip: Any) -> None:
     _, processor = build()
     with pytest.raises(TypeError):
         processor([clip(0.2)], clue=["low"])

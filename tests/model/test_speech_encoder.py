@@ -1,4 +1,7 @@
 import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +20,8 @@ def layers(encoder: SpeechEncoder) -> int:
 
 
 @pytest.fixture(scope="session")
-def load(bases):
-    def load(family: str):
+def load(bases: Path) -> Callable[..., Any]:
+    def load(family: str) -> Any:
         return load_speech_encoder(str(tiny_speech_encoder(family, bases / family))).eval()
 
     return load
@@ -26,7 +29,7 @@ def load(bases):
 
 @FAMILIES
 @pytest.mark.parametrize("taps", [[3], [-1], [0, 7], []])
-def test_taps_outside_the_encoder_are_refused(load, family: str, taps: list[int]) -> None:
+def test_taps_outside_the_encoder_are_refused(load: Any, family: str, taps: list[int]) -> None:
     with pytest.raises(ValueError, match="taps"):
         SpeechEncoder(load(family), taps, 1)
 
@@ -40,13 +43,15 @@ def test_unknown_architecture_is_refused() -> None:
 
 @FAMILIES
 @pytest.mark.parametrize("taps", [[1], [0, 1], [2, 0]])
-def test_layers_above_the_last_tap_are_cut(load, family: str, taps: list[int]) -> None:
+def test_layers_above_the_last_tap_are_cut(load: Any, family: str, taps: list[int]) -> None:
     assert layers(SpeechEncoder(load(family), taps, 1)) == max(taps)
 
 
 @FAMILIES
 @pytest.mark.parametrize("taps", [[0], [0, 1], [1]])
-def test_cut_encoder_gives_the_states_of_the_whole(load, build, clip, family: str, taps: list[int]) -> None:
+def test_cut_encoder_gives_the_states_of_the_whole(
+    load: Any, build: Any, clip: Any, family: str, taps: list[int]
+) -> None:
     _, processor = build(family)
     seconds = 30.0 if family == "whisper" else 1.0  # transformers' Whisper takes nothing else
     batch = processor.features([clip(seconds)])
@@ -58,7 +63,7 @@ def test_cut_encoder_gives_the_states_of_the_whole(load, build, clip, family: st
         torch.testing.assert_close(speech.states[:, :, position], hidden[tap], rtol=1e-4, atol=1e-4)
 
 
-def test_last_whisper_layer_is_transformers_before_its_final_norm(load, build, clip) -> None:
+def test_last_whisper_layer_is_transformers_before_its_final_norm(load: Any, build: Any, clip: Any) -> None:
     _, processor = build("whisper")
     batch = processor.features([clip(30.0)])
     whole = load("whisper")
@@ -69,7 +74,28 @@ def test_last_whisper_layer_is_transformers_before_its_final_norm(load, build, c
         torch.testing.assert_close(whole.layer_norm(speech.states[:, :, 0]), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_unpadded_whisper_is_transformers_encoder_with_fewer_positions(load, build, clip) -> None:
+def test_last_layer_of_a_stable_encoder_is_transformers_before_its_final_norm(load: Any, build: Any, clip: Any) -> None:
+    _, processor = build("wavlm")
+    batch = processor.features([clip(1.0)])
+    whole = load("wavlm")
+    assert whole.config.do_stable_layer_norm
+    encoder = SpeechEncoder(load("wavlm"), [1, 2], 1)
+    with torch.no_grad():
+        speech = encoder(batch["features"], batch["feature_lengths"])
+        expected = whole(batch["features"]).last_hidden_state
+        normed = whole.encoder.layer_norm(speech.states[:, :, 1])
+        # what older versions of transformers report as the last hidden state
+        reported = encoder.encoder(batch["features"]).last_hidden_state
+    torch.testing.assert_close(normed, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(speech.states[:, :, 1], reported)
+
+
+def test_norm_below_the_layers_is_kept(load: Any) -> None:
+    """HuBERT's norm stands before the first layer, where every tap depends on it."""
+    assert isinstance(SpeechEncoder(load("hubert"), [1], 1).encoder.encoder.layer_norm, torch.nn.LayerNorm)
+
+
+def test_unpadded_whisper_is_transformers_encoder_with_fewer_positions(load: Any, build: Any, clip: Any) -> None:
     _, processor = build("whisper")
     batch = processor.features([clip(1.0)])
     whole = load("whisper")
@@ -88,7 +114,7 @@ def test_unpadded_whisper_is_transformers_encoder_with_fewer_positions(load, bui
 
 
 @FAMILIES
-def test_states_alone_are_states_in_a_batch(build, clip, family: str) -> None:
+def test_states_alone_are_states_in_a_batch(build: Any, clip: Any, family: str) -> None:
     model, processor = build(family)
     clips = [clip(0.3, 0), clip(5.0, 1), clip(0.3, 2), clip(0.11, 3)]
     encoder = model.speech_encoder
@@ -106,7 +132,7 @@ def test_states_alone_are_states_in_a_batch(build, clip, family: str) -> None:
 
 
 @FAMILIES
-def test_padding_of_the_features_is_never_read(build, clip, family: str) -> None:
+def test_padding_of_the_features_is_never_read(build: Any, clip: Any, family: str) -> None:
     model, processor = build(family)
     batch = processor.features([clip(0.4, 0), clip(1.0, 1)])
     features, lengths = batch["features"], batch["feature_lengths"]
@@ -116,11 +142,12 @@ def test_padding_of_the_features_is_never_read(build, clip, family: str) -> None
     assert not torch.equal(spoilt, features)
     with torch.no_grad():
         clean, dirty = (model.hear(f, lengths) for f in (features, spoilt))
-    assert torch.equal(clean.embeddings, dirty.embeddings)
+    for field in ("embeddings", "mask", "emotion_logits", "bridge_logits"):
+        assert torch.equal(getattr(clean, field), getattr(dirty, field)), field
 
 
 @FAMILIES
-def test_frozen_encoder_stays_deterministic_while_training(build, clip, family: str) -> None:
+def test_frozen_encoder_stays_deterministic_while_training(build: Any, clip: Any, family: str) -> None:
     """No dropout, no dropped layer, no masked frame (wav2vec 2.0's SpecAugment) while the rest trains."""
     model, processor = build(family)
     batch = processor.features([clip(0.3)])
@@ -132,7 +159,7 @@ def test_frozen_encoder_stays_deterministic_while_training(build, clip, family: 
 
 
 @FAMILIES
-def test_number_of_frames_is_known_beforehand(build, clip, family: str) -> None:
+def test_number_of_frames_is_known_beforehand(build: Any, clip: Any, family: str) -> None:
     model, processor = build(family, frame_stride=1)
     for samples in (1600, 1601, 1999, 2000, 2320, 3679, 3680, 3681, 5000, 7777, 16000, 20159):
         batch = processor.features([clip(samples / 16_000)])
@@ -143,7 +170,7 @@ def test_number_of_frames_is_known_beforehand(build, clip, family: str) -> None:
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 5, 100])
-def test_pooling_averages_runs_of_frames(load, build, clip, stride: int) -> None:
+def test_pooling_averages_runs_of_frames(load: Any, build: Any, clip: Any, stride: int) -> None:
     _, processor = build("hubert")
     batch = processor.features([clip(0.5)])
     with torch.no_grad():
@@ -154,14 +181,14 @@ def test_pooling_averages_runs_of_frames(load, build, clip, stride: int) -> None
     torch.testing.assert_close(pooled.states[0], torch.stack(expected))
 
 
-def test_whisper_clip_longer_than_its_positions_is_refused(build, clip) -> None:
+def test_whisper_clip_longer_than_its_positions_is_refused(build: Any, clip: Any) -> None:
     model, processor = build("whisper")
     batch = processor.features([clip(30.5)])
     with pytest.raises(ValueError, match="30"):
         model.hear(**batch)
 
 
-def test_whisper_reads_the_last_moments_of_a_short_clip(build, clip) -> None:
+def test_whisper_reads_the_last_moments_of_a_short_clip(build: Any, clip: Any) -> None:
     model, processor = build("whisper")
     audio = clip(1.0)
     changed = audio.copy()

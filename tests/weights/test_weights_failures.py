@@ -172,9 +172,7 @@ def test_a_cache_directory_without_permission(shop: Shop) -> None:
     process = shop.spawn(before=before)
     _, told = process.communicate(timeout=30)
     assert process.returncode == WeightsDiskError.exit_code
-    assert told.startswith(
-        f"WeightsDiskError: cannot use {shop.root} for the base weights (Permission denied)"
-    )
+    assert told.startswith(f"WeightsDiskError: cannot use {shop.root} for the base weights (Permission denied)")
     assert "ALIGNCAP_CACHE" in told
     assert told.count("\n") == 1
 

@@ -106,7 +106,7 @@ def test_a_hub_that_never_finishes_its_answer_costs_only_seconds(shop: Shop) -> 
 def test_the_hub_library_keeps_its_advice_to_itself(shop: Shop) -> None:
     said: list[logging.LogRecord] = []
     handler = logging.Handler()
-    handler.emit = said.append  # type: ignore[method-assign]
+    handler.emit = said.append  # type: ignore[method-assign, assignment]
     logger = logging.getLogger("huggingface_hub")
     logger.addHandler(handler)
     level = logger.level
@@ -219,7 +219,7 @@ def test_the_packaged_catalog_is_complete() -> None:
         "all-minilm-l6-v2": "Apache-2.0",
     }
     for entry in catalog.entries.values():
-        hashes = [item.sha256 for item in (*entry.files, *entry.wheels)]
+        hashes = [file.sha256 for file in entry.files] + [wheel.sha256 for wheel in entry.wheels]
         assert all(re.fullmatch("[0-9a-f]{64}", value) for value in hashes)
         assert len(set(hashes)) == len(hashes)
         assert entry.hub is not None

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Decoded", "File", "with_av", "with_soundfile"]
 
 # FFmpeg also plays lists (hls, concat, dash) that name other files and addresses; those must stay closed.
-_AV_FORMATS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,mov,mp3,mpc,mpegts,ogg,tta,w64,wav,wv"
-)
+_AV_FORMATS = "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,mov,mp3,mpc,mpegts,ogg,tta,w64,wav,wv"
 _AV_STATES_LENGTH = {"asf", "flac", "matroska", "mp4"}  # others: FFmpeg guesses it from the bit rate
 _UNKNOWN_LOSS = 0.1  # seconds, for a damaged packet that does not state its length
 

@@ -1,6 +1,33 @@
 """Captioning of recordings with a trained model."""
 
-from aligncap.captioner.captioner import Captioner, Sampling, load
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from aligncap.captioner.results import Caption, Failure
+from aligncap.captioner.sampling import Sampling
+from aligncap.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from aligncap.captioner.captioner import Captioner, load
 
 __all__ = ["Caption", "Captioner", "Failure", "Sampling", "load"]
+
+_LAZY = {
+    "Captioner": "aligncap.captioner.captioner",
+    "load": "aligncap.captioner.captioner",
+}
+_EXTRA = {"accelerate", "peft", "tokenizers", "torch", "transformers"}
+
+
+def __getattr__(name: str) -> Any:
+    """Results are light; what captions needs PyTorch, and is imported when it is asked for."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module(_LAZY[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name in _EXTRA:
+            raise MissingExtraError("captioning", "torch") from error
+        raise

@@ -2,62 +2,57 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from importlib import resources
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import torch
 
-from aligncap.audio import Audio, AudioSource, Segment, read_audio, segments
+from aligncap.audio import RATE, Audio, AudioSource, Segment, read_audio, segments
+from aligncap.captioner.drawing import drawing
 from aligncap.captioner.results import Caption, Failure
-from aligncap.captions import clue_prompt
+from aligncap.captioner.sampling import Sampling
+from aligncap.captions import Facts, answer, clue_prompt
 from aligncap.clues import clue_words, measure
-from aligncap.errors import AlignCapError, AudioError, PromptError
+from aligncap.errors import AlignCapError, CheckpointError, PromptError
 from aligncap.model import AlignCapForConditionalGeneration, AlignCapProcessor
-from aligncap.model.likelihood import label_probabilities
+from aligncap.model.likelihood import distinguishing, label_probabilities
+from aligncap.model.prefix import Prefix, run_prefix
 from aligncap.model.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
 
-__all__ = ["Captioner", "Sampling", "load"]
+if TYPE_CHECKING:
+    from aligncap.model import SpeechEmbeddings
 
-# How the one-word answers that the model was trained on are spelled.
-LABEL_WORDS = {
-    "angry": "angry",
-    "boredom": "bored",
-    "calm": "calm",
-    "disgust": "disgusted",
-    "fear": "afraid",
-    "happy": "happy",
-    "neutral": "neutral",
-    "sad": "sad",
-    "surprise": "surprised",
-}
+__all__ = ["Captioner", "Source", "load", "pick_device"]
+
+Source: TypeAlias = "AudioSource | Audio | Failure"
+"""What can be captioned. A `Failure` stands for a recording known to be bad, and comes back in its place."""
+
+_LOG = logging.getLogger(__name__)
 _MAX_NEW_TOKENS = 64
+_SILENCE = 2e-5  # peak to peak, as in aligncap.audio
+_DTYPES = ("auto", "float32", "bfloat16", "float16")
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How captions are drawn; the default of `Captioner.caption` is greedy decoding, which is deterministic.
-
-    Attributes:
-        temperature: above 0; higher is more varied.
-        top_p: nucleus, in (0, 1].
-        seed: the same seed gives the same captions of the same batch.
-    """
-
-    temperature: float = 0.7
-    top_p: float = 0.9
-    seed: int = 0
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Clip:
+    """One stretch of a recording, with what was measured in it."""
+
     id: str
-    audio: Audio
+    audio: str
     segment: Segment
+    voice: list[tuple[str, str]]
+    warnings: tuple[str, ...]
 
 
 def load(
@@ -70,31 +65,29 @@ def load(
     """Load a captioner.
 
     Args:
-        checkpoint: ``embedded`` (comes with the package), a folder, or a Hub name.
+        checkpoint: ``embedded`` (comes with the package), a folder, or a Hub name (``owner/name``).
         device: ``auto`` (CUDA, then Apple's MPS, then CPU), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        dtype: ``auto`` (float32 on the CPU and MPS, bfloat16 on CUDA), ``float32``, ``bfloat16`` or ``float16``.
-        threads: CPU threads (default: as PyTorch chooses).
+        dtype: ``auto`` (float32 on the CPU and MPS, bfloat16 on CUDA), ``float32``, ``bfloat16`` or
+            ``float16``.
+        threads: CPU threads, for the whole process (default: as PyTorch chooses).
 
     Raises:
+        AlignCapError: no such device or dtype.
         CheckpointError: there is no such checkpoint, or it is damaged.
         WeightsError: the base weights cannot be had.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
     device = pick_device(device)
+    if dtype not in _DTYPES:
+        raise AlignCapError(f"unknown dtype {dtype!r}: choose one of {', '.join(_DTYPES)}")
     if dtype == "auto":
         dtype = "bfloat16" if device.startswith("cuda") else "float32"
-    source = str(checkpoint)
-    name = Path(source).name
-    with (
-        resources.as_file(resources.files("aligncap.checkpoints") / source)
-        if source == "embedded"
-        else nullcontext(source) as path
-    ):
-        processor = AlignCapProcessor.from_pretrained(str(path))
-        model = AlignCapForConditionalGeneration.from_pretrained(
-            str(path), dtype=dtype, device_map=device, config=processor.config
-        )
+    if threads is not None:
+        torch.set_num_threads(threads)
+    source, name = _locate(checkpoint)
+    processor = AlignCapProcessor.from_pretrained(source)
+    model = AlignCapForConditionalGeneration.from_pretrained(
+        source, dtype=dtype, device_map=device, config=processor.config
+    )
     model.merge_adapters()
     return Captioner(model, processor, name)
 
@@ -105,17 +98,34 @@ def pick_device(device: str) -> str:
     Raises:
         AlignCapError: no such device here.
     """
-    if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    kind = device.split(":")[0]
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
+    kind = device.split(":", maxsplit=1)[0]
     if kind not in there:
         raise AlignCapError(f"unknown device {device!r}: choose auto, cpu, cuda or mps")
     if not there[kind]:
-        raise AlignCapError(f"there is no {kind} device here: use --device auto or cpu")
+        raise AlignCapError(f"there is no {kind} device here: choose auto or cpu")
     return device
+
+
+def _locate(checkpoint: str | os.PathLike[str]) -> tuple[str, str]:
+    """Where a checkpoint is, and what to call it."""
+    given = os.fspath(checkpoint)
+    if given == "embedded":
+        folder = resources.files("aligncap.checkpoints") / "embedded"
+        if not folder.is_dir():
+            raise CheckpointError("embedded: this installation lacks the checkpoint; install aligncap again")
+        return str(folder), given
+    path = Path(given).expanduser()
+    if given and path.is_dir():
+        return str(path), path.resolve().name
+    if given and path.exists():
+        raise CheckpointError(f"{given}: it is a file; a checkpoint is a folder with a config.json")
+    if not _HUB_NAME.fullmatch(given):
+        name = given or "an empty name"
+        raise CheckpointError(f"{name}: there is no such checkpoint; give a folder or a Hub name (owner/name)")
+    return given, given
 
 
 class Captioner:
@@ -133,77 +143,114 @@ class Captioner:
         self.model = model
         self.processor = processor
         self.name = name
+        self._labels: list[str] = list(model.config.emotions)
+        self._answers = distinguishing([processor.response_ids(_label_word(label)) for label in self._labels])
 
     def caption(
-        self, sources: AudioSource | Iterable[AudioSource], **options: Any
-    ) -> list[Caption | Failure]:
-        """Caption recordings; see `stream` for the options.
-
-        Args:
-            sources: one recording or several: paths, bytes, file objects, ``(samples, rate)``, `Audio`.
-
-        Returns:
-            In the order of the recordings: a `Caption` for each stretch of at most ``max_seconds`` (10 s), or a
-            `Failure` for a recording that cannot be used.
-        """
-        return list(self.stream(_as_sources(sources), **options))
-
-    def stream(
         self,
-        sources: Iterable[AudioSource],
+        sources: Source | Iterable[Source],
         *,
         prompt: str = DEFAULT_INSTRUCTION,
         batch_size: int = 8,
         num_captions: int = 1,
         sampling: Sampling | None = None,
-        on_source: Callable[[], None] | None = None,
-    ) -> Iterator[Caption | Failure]:
-        """Caption recordings as they come.
+    ) -> list[Caption | Failure]:
+        """Caption recordings.
 
         Args:
-            sources: see `caption`.
-            prompt: the instruction.
-            batch_size: stretches run together; the captions do not depend on it (greedy, float32).
-            num_captions: captions a stretch; above 1 they are sampled.
+            sources: one recording or several: paths, bytes, binary file objects, ``(samples, rate)`` with a
+                NumPy array or torch tensor as `read_audio` takes it, or `Audio`.
+            prompt: the instruction to the model.
+            batch_size: stretches run together; the captions do not depend on it (in float32).
+            num_captions: captions of each stretch; above 1 they are sampled.
             sampling: how to sample (default: greedy, or `Sampling()` where several captions are asked for).
-            on_source: called when a recording has been read, for a progress bar.
+
+        Returns:
+            In the order of the recordings: a `Caption` for each stretch of at most ``max_seconds`` (10 s), or
+            a `Failure` for a recording that cannot be used. Recordings without a path are called
+            ``<recording 0>``, ``<recording 1>``, … by their place among the sources.
 
         Raises:
-            PromptError: the prompt is empty, or a number is out of range.
+            ValueError: a number is out of range.
+            PromptError: the prompt is empty or too long.
+        """
+        return list(
+            self.stream(
+                _as_sources(sources),
+                prompt=prompt,
+                batch_size=batch_size,
+                num_captions=num_captions,
+                sampling=sampling,
+            )
+        )
+
+    def stream(
+        self,
+        sources: Iterable[Source],
+        *,
+        prompt: str = DEFAULT_INSTRUCTION,
+        batch_size: int = 8,
+        num_captions: int = 1,
+        sampling: Sampling | None = None,
+    ) -> Iterator[Caption | Failure]:
+        """Caption recordings as they come; see `caption`.
+
+        While one batch is captioned, a second thread takes the next recordings from ``sources`` and reads
+        them, up to one batch ahead.
         """
         if batch_size < 1 or num_captions < 1:
-            raise PromptError("batch_size and num_captions must be at least 1")
+            raise ValueError(
+                f"batch_size ({batch_size}) and num_captions ({num_captions}) must be at least 1"
+            )
         if not prompt.strip():
             raise PromptError("the prompt is empty: say what to describe, or leave it out to use the default")
         if num_captions > 1 and sampling is None:
             sampling = Sampling()
-        pending: list[_Clip | Failure] = []
-        for source in sources:
-            pending += self._read(source)
-            if on_source is not None:
-                on_source()
-            while sum(isinstance(item, _Clip) for item in pending) >= batch_size:
-                done, pending = _take(pending, batch_size)
-                yield from self._run(done, prompt, num_captions, sampling)
-        yield from self._run(pending, prompt, num_captions, sampling)
+        return self._stream(sources, prompt, batch_size, num_captions, sampling)
 
-    def _read(self, source: AudioSource) -> list[_Clip | Failure]:
-        try:
-            audio = source if isinstance(source, Audio) else read_audio(source)
-        except AudioError as error:
-            return [Failure(error.source, error.source, type(error).__name__, error.reason)]
-        parts = segments(audio, self.model.config.max_seconds)
-        if len(parts) == 1:
-            return [_Clip(audio.source, audio, parts[0])]
-        return [_Clip(f"{audio.source}#{index}", audio, part) for index, part in enumerate(parts)]
-
-    def _run(
-        self, items: Sequence[_Clip | Failure], prompt: str, num_captions: int, sampling: Sampling | None
+    def _stream(
+        self,
+        sources: Iterable[Source],
+        prompt: str,
+        batch_size: int,
+        num_captions: int,
+        sampling: Sampling | None,
     ) -> Iterator[Caption | Failure]:
-        clips = [item for item in items if isinstance(item, _Clip)]
-        captions = iter(self._caption_batch(clips, prompt, num_captions, sampling) if clips else [])
-        for item in items:
-            yield item if isinstance(item, Failure) else next(captions)
+        items = self._clips(sources)
+
+        def read() -> list[_Clip | Failure]:
+            return list(islice(items, batch_size))
+
+        with ThreadPoolExecutor(1, "aligncap-read") as reader:
+            coming = reader.submit(read)
+            while batch := coming.result():
+                coming = reader.submit(read)
+                clips = [item for item in batch if isinstance(item, _Clip)]
+                captions = iter(self._caption_batch(clips, prompt, num_captions, sampling) if clips else ())
+                for item in batch:
+                    yield item if isinstance(item, Failure) else next(captions)
+
+    def _clips(self, sources: Iterable[Source]) -> Iterator[_Clip | Failure]:
+        """Read one recording after the other, and cut and measure it stretch by stretch."""
+        for position, source in enumerate(sources):
+            if isinstance(source, Failure):
+                yield source
+                continue
+            name = _name(source, position)
+            try:
+                audio = _read(source, name)
+                parts = segments(audio, self.model.config.max_seconds)
+            except Exception as error:  # one bad recording must not stop the others
+                yield _failure(error, name)
+                continue
+            for index, part in enumerate(parts):
+                clip_id = name if len(parts) == 1 else f"{name}#{index}"
+                try:
+                    voice = [(word.dimension, word.level) for word in clue_words(measure(part.samples))]
+                except Exception as error:
+                    yield _failure(error, name, clip_id)
+                else:
+                    yield _Clip(clip_id, name, part, voice, (*audio.warnings, *_silence(part)))
 
     @torch.inference_mode()
     def _caption_batch(
@@ -212,79 +259,112 @@ class Captioner:
         device = self.model.device
         batch = self.processor.features([clip.segment.samples for clip in clips]).to(device)
         speech = self.model.hear(batch["features"], batch["feature_lengths"])
-        heard = speech.emotion_logits.float().softmax(-1).tolist()
-        clues = []
-        for clip, row in zip(clips, heard, strict=True):
-            voice = [(word.dimension, word.level) for word in clue_words(measure(clip.segment.samples))]
-            clues.append(clue_prompt(list(zip(self.model.config.emotions, row, strict=True)), voice))
+        clues = [
+            clue_prompt(list(zip(self._labels, heard, strict=True)), clip.voice)
+            for clip, heard in zip(clips, speech.emotion_logits.float().softmax(-1).tolist(), strict=True)
+        ]
         counts = speech.mask.sum(1).tolist()
-        labels = self.model.config.emotions
-        words = [LABEL_WORDS.get(label, label) for label in labels]
         asked = self.processor.prompts(counts, WORD_INSTRUCTION, clues).to(device)
-        likely = label_probabilities(
-            self.model, asked, speech, [self.processor.response_ids(w) for w in words]
-        )
-        texts = self._write(
-            self.processor.prompts(counts, prompt, clues).to(device), speech, num_captions, sampling
-        )
-        results = []
-        for clip, clue, row, written in zip(clips, clues, likely.tolist(), texts, strict=True):
-            ranked = sorted(zip(labels, row, strict=True), key=lambda pair: -pair[1])
-            results.append(
-                Caption(
-                    clip.id,
-                    clip.audio.source,
-                    clip.segment.start,
-                    clip.segment.end,
-                    written[0],
-                    dict(ranked),
-                    clue,
-                    self.name,
-                    tuple(written[1:]),
-                    clip.audio.warnings,
-                )
+        inputs = self.processor.prompts(counts, prompt, clues).to(device)
+        prefix = run_prefix(self.model, asked, inputs, speech)
+        likely = label_probabilities(self.model, asked, speech, self._answers, prefix)
+        if not bool(likely.isfinite().all()):
+            raise AlignCapError(f"the model's numbers overflow in {self.model.dtype}: load it with float32")
+        written = self._write(inputs, speech, prefix, clips, num_captions, sampling)
+        return [
+            Caption(
+                id=clip.id,
+                audio=clip.audio,
+                start=clip.segment.start,
+                end=clip.segment.end,
+                caption=texts[0],
+                emotions=dict(sorted(zip(self._labels, row, strict=True), key=lambda pair: -pair[1])),
+                clues=clue,
+                model=self.name,
+                alternatives=tuple(texts[1:]),
+                warnings=(*clip.warnings, *cut),
             )
-        return results
+            for clip, clue, row, (texts, cut) in zip(clips, clues, likely.tolist(), written, strict=True)
+        ]
 
     def _write(
-        self, inputs: Any, speech: Any, num_captions: int, sampling: Sampling | None
-    ) -> list[list[str]]:
-        options: dict[str, Any] = {"max_new_tokens": _MAX_NEW_TOKENS, "do_sample": False}
-        if sampling is not None:
-            options.update(
-                do_sample=True,
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                num_return_sequences=num_captions,
+        self,
+        inputs: Any,
+        speech: SpeechEmbeddings,
+        prefix: Prefix,
+        clips: Sequence[_Clip],
+        num_captions: int,
+        sampling: Sampling | None,
+    ) -> list[tuple[list[str], list[str]]]:
+        """The captions of each clip, and warnings about them."""
+        width = inputs["input_ids"].shape[1]
+        longest = self.model.language_model.config.get_text_config().max_position_embeddings - _MAX_NEW_TOKENS
+        if width > longest:
+            raise PromptError(
+                f"the prompt is too long: {width} tokens with the speech, and {longest} is the most"
             )
-        with _seeded(sampling):
-            tokens = self.model.generate(**inputs, speech=speech, **options)
-        texts = [text.strip() for text in self.processor.batch_decode(tokens, skip_special_tokens=True)]
-        return [texts[at : at + num_captions] for at in range(0, len(texts), num_captions)]
+        options: dict[str, Any] = {"max_new_tokens": _MAX_NEW_TOKENS, "do_sample": False}
+        if sampling is None:
+            options["past_key_values"] = prefix.cache
+        else:
+            rows = [row for row in range(len(clips)) for _ in range(num_captions)]
+            inputs, speech = {key: value[rows] for key, value in inputs.items()}, speech.select(rows)
+            samples = [clip.segment.samples for clip in clips]
+            options["logits_processor"] = drawing(sampling, samples, num_captions)
+        tokens = self.model.generate(**inputs, speech=speech, **options)
+        texts = [
+            " ".join(text.split()) for text in self.processor.batch_decode(tokens, skip_special_tokens=True)
+        ]
+        ends = torch.as_tensor(self.model.generation_config.eos_token_id, device=tokens.device)
+        whole = torch.isin(tokens, ends).any(1).tolist()
+        warning = f"a caption was cut off after {_MAX_NEW_TOKENS} tokens"
+        return [
+            (texts[at : at + num_captions], [] if all(whole[at : at + num_captions]) else [warning])
+            for at in range(0, len(texts), num_captions)
+        ]
 
 
-@contextmanager
-def _seeded(sampling: Sampling | None) -> Iterator[None]:
-    """Sample from the given seed and leave the caller's random state as it was."""
-    if sampling is None:
-        yield
-        return
-    devices = list(range(torch.cuda.device_count()))
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(sampling.seed)
-        yield
+def _as_sources(sources: Source | Iterable[Source]) -> Iterable[Any]:
+    """Tell one recording from several; a pair is (samples, rate) where its second item is a number."""
+    pair = (
+        isinstance(sources, tuple) and len(sources) == 2 and isinstance(sources[1], int | float | np.number)
+    )
+    one = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray, torch.Tensor, Audio, Failure)
+    single = pair or isinstance(sources, one) or hasattr(sources, "read")
+    return [sources] if single else sources  # type: ignore[return-value]
 
 
-def _as_sources(sources: AudioSource | Iterable[AudioSource]) -> Iterable[AudioSource]:
-    single = isinstance(sources, str | bytes | os.PathLike | tuple | Audio) or hasattr(sources, "read")
-    return [sources] if single else sources  # type: ignore[list-item, return-value]
+def _name(source: Any, position: int) -> str:
+    """What to call a recording: its path as given (with forward slashes), or its place among the sources."""
+    if isinstance(source, Audio):
+        return source.source
+    if not isinstance(source, str | os.PathLike):
+        source = getattr(source, "name", None)  # of a file object; pipes have numbers there
+    if isinstance(source, str | os.PathLike) and (path := os.fspath(source)):
+        return str(path).replace(os.sep, "/")
+    return f"<recording {position}>"
 
 
-def _take(items: list[_Clip | Failure], clips: int) -> tuple[list[_Clip | Failure], list[_Clip | Failure]]:
-    """Split after the given number of clips."""
-    seen = 0
-    for index, item in enumerate(items):
-        seen += isinstance(item, _Clip)
-        if seen == clips:
-            return items[: index + 1], items[index + 1 :]
-    return items, []
+def _read(source: Any, name: str) -> Audio:
+    if not isinstance(source, Audio):
+        return read_audio(source, name=name)
+    # anybody can make an Audio: check it as samples are
+    checked = read_audio((source.samples, RATE), name=name, max_seconds=math.inf)
+    return replace(checked, warnings=source.warnings)
+
+
+def _failure(error: Exception, audio: str, clip_id: str | None = None) -> Failure:
+    if not isinstance(error, AlignCapError):
+        _LOG.debug("%s: unexpected error", audio, exc_info=error)
+    return Failure.of(error, audio, clip_id)
+
+
+def _silence(part: Segment) -> tuple[str, ...]:
+    if np.ptp(part.samples) >= _SILENCE:
+        return ()
+    return (f"nothing is heard from {part.start:.1f} to {part.end:.1f} s: that caption has no ground",)
+
+
+def _label_word(label: str) -> str:
+    """The one word by which the model was taught to answer."""
+    return answer(Facts(((label, 1.0),)), WORD_INSTRUCTION, np.random.default_rng(0))

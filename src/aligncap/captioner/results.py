@@ -5,11 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+import unicodedata
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-__all__ = ["Caption", "Failure", "Format", "formatter"]
+from aligncap.errors import AudioError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Caption", "Failure", "Format", "Formatter", "printable"]
 
 Format = Literal["text", "jsonl", "csv"]
 
@@ -20,16 +25,16 @@ class Caption:
 
     Attributes:
         id: the recording's name; with ``#0``, ``#1``, … appended where it was segmented.
-        audio: the recording's name.
+        audio: the recording's name: the path as it was given.
         start: seconds from the beginning of the recording.
         end: seconds from the beginning of the recording.
-        caption: the description.
-        emotions: label → probability, summing to 1, the most likely first. They are the model's own likelihoods
-            of answering with that label.
+        caption: the description, in one line.
+        emotions: label → probability, summing to 1, the most likely first. They are the model's own
+            likelihoods of answering with that label.
         clues: the clue prompt that the model was given (all of it computed from the recording).
-        alternatives: further captions of the same stretch, where several were asked for.
         model: name of the checkpoint.
-        warnings: what to know about the recording.
+        alternatives: further captions of the same stretch, where several were asked for.
+        warnings: what to know about the recording or its caption, one line each.
     """
 
     id: str
@@ -67,7 +72,7 @@ class Failure:
     """A recording that could not be captioned.
 
     Attributes:
-        id: the recording's name.
+        id: the recording's name (of one stretch where only that failed).
         audio: the recording's name.
         type: class of the error, such as ``AudioTooShortError``.
         message: why, in one line.
@@ -78,56 +83,92 @@ class Failure:
     type: str
     message: str
 
+    @classmethod
+    def of(cls, error: Exception, audio: str, clip_id: str | None = None) -> Failure:
+        """The record of an error met with a recording."""
+        reason = error.reason if isinstance(error, AudioError) else str(error)
+        return cls(
+            clip_id or audio, audio, type(error).__name__, " ".join(reason.split()) or "no reason given"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON record."""
         return {"id": self.id, "audio": self.audio, "error": {"type": self.type, "message": self.message}}
 
 
-class formatter:  # noqa: N801 (used like a function)
-    """Turns results into lines of one format: ``header`` once, then a call per result.
+class Formatter:
+    """Writes results as lines of one format: ``header`` once, then a call for each result.
 
     Args:
-        kind: ``text`` (a line each: name, time, caption), ``jsonl`` or ``csv``.
+        kind: ``text`` (name, time where the recording was segmented, caption; failures give no line, as they
+            are for standard error), ``jsonl`` or ``csv``.
     """
 
-    _CSV = ("id", "audio", "start", "end", "caption", "emotion", "probability", "clues", "error")
+    _CSV = (
+        *("id", "audio", "start", "end", "caption", "alternatives", "emotion", "probability", "clues"),
+        *("model", "warnings", "error"),
+    )
 
     def __init__(self, kind: Format) -> None:
         self.kind = kind
         self.header = _csv_line(self._CSV) if kind == "csv" else ""
 
     def __call__(self, result: Caption | Failure) -> str:
-        """One result as a line (with its line end)."""
+        """One result as lines (with their line ends); several only as text, where there are alternatives."""
         if self.kind == "jsonl":
-            return json.dumps(result.to_dict(), ensure_ascii=False) + "\n"
-        if isinstance(result, Failure):
-            if self.kind == "csv":
-                return _csv_line(
-                    [result.id, result.audio, "", "", "", "", "", "", f"{result.type}: {result.message}"]
-                )
-            return ""  # errors go to standard error, for the eye
-        label, probability = next(iter(result.emotions.items()), ("", 0.0))
-        times = [f"{result.start:.3f}", f"{result.end:.3f}"]
+            return _json_line(result.to_dict())
         if self.kind == "csv":
-            return _csv_line(
-                [
-                    result.id,
-                    result.audio,
-                    *times,
-                    result.caption,
-                    label,
-                    f"{probability:.4f}",
-                    result.clues,
-                    "",
-                ]
-            )
-        where = f" [{times[0][:-2]}–{times[1][:-2]} s]" if "#" in result.id else ""
-        lines = [f"{result.audio}{where}: {result.caption}"]
-        lines += [f"{' ' * 4}or: {text}" for text in result.alternatives]
-        return "\n".join(lines) + "\n"
+            fields = _failure_fields(result) if isinstance(result, Failure) else _caption_fields(result)
+            return _csv_line([fields.get(name, "") for name in self._CSV])
+        return "" if isinstance(result, Failure) else _text_lines(result)
+
+
+def _json_line(record: dict[str, Any]) -> str:
+    line = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # a file name that is not valid UTF-8; escaped, Python reads it back unchanged
+        line = json.dumps(record, allow_nan=False)
+    return line + "\n"
 
 
 def _csv_line(values: Sequence[str]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow(values)
     return out.getvalue()
+
+
+def _failure_fields(failure: Failure) -> dict[str, str]:
+    return {"id": failure.id, "audio": failure.audio, "error": f"{failure.type}: {failure.message}"}
+
+
+def _caption_fields(caption: Caption) -> dict[str, str]:
+    label, probability = next(iter(caption.emotions.items()))
+    return {
+        "id": caption.id,
+        "audio": caption.audio,
+        "start": f"{caption.start:.3f}",
+        "end": f"{caption.end:.3f}",
+        "caption": caption.caption,
+        "alternatives": " | ".join(caption.alternatives),
+        "emotion": label,
+        "probability": f"{probability:.4f}",
+        "clues": caption.clues,
+        "model": caption.model,
+        "warnings": " | ".join(caption.warnings),
+    }
+
+
+def _text_lines(caption: Caption) -> str:
+    segmented = caption.id != caption.audio
+    where = f" [{caption.start:.1f}–{caption.end:.1f} s]" if segmented else ""  # noqa: RUF001 (a range)
+    lines = [f"{caption.audio}{where}: {caption.caption}"]
+    lines += [f"    or: {text}" for text in caption.alternatives]
+    return "\n".join(map(printable, lines)) + "\n"
+
+
+def printable(line: str) -> str:
+    """Keep control characters, which a file's name may hold, from the terminal."""
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) == "Cc" else char for char in line
+    )

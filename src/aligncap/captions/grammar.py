@@ -124,9 +124,7 @@ def answer(facts: Facts, instruction: str, rng: np.random.Generator) -> str:
     """
     form = INSTRUCTIONS.get(instruction)
     if form is None:
-        raise AlignCapError(
-            f"no answer is known for the instruction {instruction!r}: use one of INSTRUCTIONS"
-        )
+        raise AlignCapError(f"no answer is known for the instruction {instruction!r}: use one of INSTRUCTIONS")
     missing = _missing(facts, form)
     if missing:
         raise AlignCapError(f"{instruction!r} cannot be answered: the facts name no {missing}")

@@ -115,9 +115,7 @@ def measure(samples: NDArray[np.float32], rate: int = 16000) -> MeasuredClues:
     """
     samples = np.asarray(samples, dtype=np.float32)
     if samples.ndim != 1:
-        raise AudioInvalidError(
-            "samples", f"expected shape (T,), got {samples.shape}: mix the channels first"
-        )
+        raise AudioInvalidError("samples", f"expected shape (T,), got {samples.shape}: mix the channels first")
     if rate < _MIN_RATE_HZ:
         raise AudioInvalidError("samples", f"a rate of {rate} Hz is too low: resample to 16000 Hz")
     if not np.isfinite(samples).all():

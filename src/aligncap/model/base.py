@@ -35,7 +35,8 @@ def locate(name: str) -> str:
     """Turn a base weights' name into something that ``transformers`` loads.
 
     Args:
-        name: ``aligncap:NAME`` for an entry of the weights catalogue (fetched if need be), else a Hub name or folder.
+        name: ``aligncap:NAME`` for an entry of the weights catalogue (fetched if need be), else a Hub name or
+            a folder.
     """
     if name.startswith(_CATALOGUE):
         from aligncap.weights import resolve

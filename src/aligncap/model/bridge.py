@@ -6,8 +6,8 @@ Every bridge maps ``(states, mask, summary)`` to ``(embeddings, mask)``:
 * summary: (batch, summary width), one vector for the whole clip (see `UtteranceSummary`).
 * embeddings: (batch, K, llm_width), mask: (batch, K) bool; each clip's own embeddings come first.
 
-K depends on the clip's number of frames alone (`embedding_count`), so that a processor can write the placeholders
-before any audio is encoded.
+K depends on the clip's number of frames alone (`embedding_count`), so that a processor can write the
+placeholders before any audio is encoded.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def layer_mix(states: Tensor, weights: Tensor) -> Tensor:
 
 
 class Bridge(nn.Module):
-    """Common part of all bridges: projection in, embeddings of the whole utterance, projection out at the LLM's scale."""
+    """Common part of all bridges: projection in, embeddings of the whole clip, projection to LLM scale."""
 
     def __init__(self, config: BridgeConfig, speech_width: int, llm_width: int, summary_width: int) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class ConvBridge(Bridge):
 
 
 def conv_stride(config: BridgeConfig) -> int:
-    """Frames that a conv bridge turns into one embedding: as many embeddings a window as the Q-Former, about."""
+    """Frames that a conv bridge turns into one embedding: about as many embeddings as the Q-Former makes."""
     return max(config.window // config.queries, 1)
 
 

@@ -66,14 +66,15 @@ class AlignCapConfig(PretrainedConfig):
         speech_config: configuration of the speech encoder (any type that `SpeechEncoder` supports).
         text_config: configuration of the language model (any causal language model).
         base_weights: where the parts that AlignCap does not train come from: for ``speech_encoder`` and
-            ``language_model`` each a ``name`` (``aligncap:NAME`` for the weights catalogue, else a Hub name or
-            a folder) and a ``fingerprint``.
+            ``language_model`` each a ``name`` (``aligncap:NAME`` for the weights catalogue, else a Hub name
+            or a folder) and a ``fingerprint``.
         taps: encoder layers that are read (see `SpeechEncoder`).
         frame_stride: encoder frames averaged into one.
         bridge: fields of `BridgeConfig`.
         lora: fields of `LoraSettings`, or None for a language model without adapters.
         emotions: labels of the emotion heads.
-        level_dbfs: level of active speech to which recordings are brought before the encoder, in dB full scale.
+        level_dbfs: level of active speech to which recordings are brought before the encoder, in dB relative
+            to full scale.
         max_seconds: longest stretch captioned as one; what is longer is segmented.
         system_prompt: text of the system turn.
     """
@@ -102,9 +103,7 @@ class AlignCapConfig(PretrainedConfig):
         self.base_weights = base_weights or {}
         self.taps = list(taps)
         self.frame_stride = frame_stride
-        self.bridge = (
-            asdict(bridge) if isinstance(bridge, BridgeConfig) else asdict(BridgeConfig(**(bridge or {})))
-        )
+        self.bridge = asdict(bridge) if isinstance(bridge, BridgeConfig) else asdict(BridgeConfig(**(bridge or {})))
         self.lora = asdict(lora) if isinstance(lora, LoraSettings) else lora
         self.emotions = list(emotions)
         self.level_dbfs = level_dbfs
@@ -132,9 +131,7 @@ def load_config(source: str, **kwargs: Any) -> AlignCapConfig:
     try:
         found, _ = AlignCapConfig.get_config_dict(source, **kwargs)
     except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{source}: config.json cannot be read ({str(error).splitlines()[0]})"
-        ) from error
+        raise CheckpointError(f"{source}: config.json cannot be read ({str(error).splitlines()[0]})") from error
     if not found:
         raise CheckpointError(f"{source}: there is no config.json")
     if found.get("model_type") != AlignCapConfig.model_type:

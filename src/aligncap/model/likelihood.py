@@ -10,8 +10,9 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from aligncap.model.modeling import AlignCapForConditionalGeneration, SpeechEmbeddings
+    from aligncap.model.prefix import Prefix
 
-__all__ = ["label_probabilities"]
+__all__ = ["distinguishing", "label_probabilities"]
 
 
 def label_probabilities(
@@ -19,6 +20,7 @@ def label_probabilities(
     inputs: Any,
     speech: SpeechEmbeddings | None,
     answers: Sequence[Sequence[int]],
+    prefix: Prefix | None = None,
 ) -> Tensor:
     """Probability of each answer among those given: softmax over their total log-likelihoods.
 
@@ -29,16 +31,26 @@ def label_probabilities(
         inputs: ``input_ids`` and ``attention_mask`` of a batch of prompts (padded on the left).
         speech: speech embeddings of the batch; None for text alone.
         answers: token ids of each answer, with the end-of-turn token, so that no answer is favoured for being
-            the beginning of another.
+            the beginning of another; or cut short by `distinguishing`.
+        prefix: state after a beginning of these prompts that was run before (it is not used up).
 
     Returns:
         (batch, answers), rows summing to 1; float32.
     """
     mask: Tensor = inputs["attention_mask"]
     batch, count, longest = len(mask), len(answers), max(map(len, answers))
-    out = model(
-        input_ids=inputs["input_ids"], attention_mask=mask, speech=speech, use_cache=True, logits_to_keep=1
-    )
+    if prefix is None:
+        out = model(
+            input_ids=inputs["input_ids"], attention_mask=mask, speech=speech, use_cache=True, logits_to_keep=1
+        )
+    else:
+        out = model(
+            input_ids=inputs["input_ids"][:, prefix.length :],
+            attention_mask=mask,
+            position_ids=(mask.cumsum(1) - 1)[:, prefix.length :],
+            past_key_values=prefix.copy(),
+            logits_to_keep=1,
+        )
     first = out.logits[:, -1].float().log_softmax(-1)
     padded = torch.zeros(count, longest, dtype=torch.long, device=mask.device)
     given = torch.zeros(count, longest, dtype=torch.bool, device=mask.device)
@@ -52,18 +64,32 @@ def label_probabilities(
         fed = padded[:, :-1].repeat(batch, 1)
         start = mask.sum(1).repeat_interleave(count)
         positions = start[:, None] + torch.arange(longest - 1, device=mask.device)
-        full_mask = torch.cat(
-            [mask.repeat_interleave(count, 0), given[:, :-1].repeat(batch, 1).to(mask.dtype)], 1
-        )
+        full_mask = torch.cat([mask.repeat_interleave(count, 0), given[:, :-1].repeat(batch, 1).to(mask.dtype)], 1)
         logits = model.language_model(
             input_ids=fed, attention_mask=full_mask, position_ids=positions, past_key_values=cache
         ).logits
-        later = (
-            logits.float()
-            .log_softmax(-1)
-            .gather(-1, padded[:, 1:].repeat(batch, 1).unsqueeze(-1))
-            .squeeze(-1)
-        )
+        later = logits.float().log_softmax(-1).gather(-1, padded[:, 1:].repeat(batch, 1).unsqueeze(-1)).squeeze(-1)
         later = (later * given[:, 1:].repeat(batch, 1)).sum(-1)
         scores = scores + later.view(batch, count)
     return scores.softmax(-1)
+
+
+def distinguishing(answers: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Each answer's shortest beginning with which no other answer begins.
+
+    Its likelihood is that of all answers that begin so. Where every first token is different, as it is for most
+    emotion words, one token is enough to tell the answers apart, and no further pass is needed.
+
+    Raises:
+        ValueError: an answer is the beginning of another, or stands there twice.
+    """
+    out = []
+    for index, answer in enumerate(answers):
+        others = [other for place, other in enumerate(answers) if place != index]
+        for size in range(1, len(answer) + 1):
+            if all(list(other[:size]) != list(answer[:size]) for other in others):
+                out.append(list(answer[:size]))
+                break
+        else:
+            raise ValueError(f"answer {index} is the beginning of another, or the same")
+    return out

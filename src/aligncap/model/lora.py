@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from aligncap.model.configuration import LoraSettings
 
-__all__ = ["add_lora", "adapters_off", "merge_lora"]
+__all__ = ["adapters_off", "add_lora", "merge_lora"]
 
 
 def add_lora(model: nn.Module, settings: LoraSettings) -> None:

@@ -20,7 +20,7 @@ from aligncap.errors import CheckpointError, PromptError
 from aligncap.model.base import fingerprint, load_language_model, load_speech_encoder, load_tokenizer
 from aligncap.model.bridge import build_bridge, layer_mix
 from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig, load_config
-from aligncap.model.lora import add_lora, adapters_off, merge_lora
+from aligncap.model.lora import adapters_off, add_lora, merge_lora
 from aligncap.model.speech_encoder import SpeechEncoder
 from aligncap.model.utterance import UtteranceSummary
 
@@ -36,8 +36,8 @@ class SpeechEmbeddings:
     Attributes:
         embeddings: (batch, K, LLM width).
         mask: (batch, K) bool.
-        emotion_logits: (batch, emotions) of the emotion head, in the order of ``config.emotions``: the model's
-            hypotheses, which enter the clue prompt.
+        emotion_logits: (batch, emotions) of the emotion head, in the order of ``config.emotions``: the
+            model's hypotheses, which enter the clue prompt.
         bridge_logits: (batch, emotions) of the bridge's head, which exists to train the bridge.
     """
 
@@ -66,9 +66,9 @@ class AlignCapOutput(ModelOutput):
 class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
     """Describes the emotion in speech.
 
-    A checkpoint holds only what AlignCap trains (layer mix, summary, bridge, emotion heads, adapters); the speech encoder
-    and the language model are base weights that it names. Build a new one with `from_base`, load a trained
-    one with `from_pretrained`.
+    A checkpoint holds only what AlignCap trains (layer mix, summary, bridge, emotion heads, adapters); the
+    speech encoder and the language model are base weights that it names. Build a new one with `from_base`,
+    load a trained one with `from_pretrained`.
     """
 
     config_class = AlignCapConfig
@@ -78,9 +78,7 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
     _supports_cache_class = True
     _tied_weights_keys: dict[str, str] = {}  # noqa: RUF012 (transformers' protocol)
 
-    def __init__(
-        self, config: AlignCapConfig, speech_encoder: nn.Module, language_model: PreTrainedModel
-    ) -> None:
+    def __init__(self, config: AlignCapConfig, speech_encoder: nn.Module, language_model: PreTrainedModel) -> None:
         super().__init__(config)
         text_config = language_model.config.get_text_config()
         self.speech_encoder = SpeechEncoder(speech_encoder, config.taps, config.frame_stride)
@@ -163,9 +161,8 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 raise CheckpointError(f"{source}: the configuration names no {part}")
             parts[part] = load(base["name"], dtype)
             if dtype != torch.float16 and fingerprint(parts[part]) != base["fingerprint"]:
-                raise CheckpointError(
-                    f"{source}: {base['name']} is not the {part.replace('_', ' ')} that this checkpoint was trained on"
-                )
+                what = part.replace("_", " ")
+                raise CheckpointError(f"{source}: {base['name']} is not the {what} that this checkpoint was trained on")
         model = cls(config, parts["speech_encoder"], parts["language_model"])
         tensors = _checkpoint_tensors(source, kwargs)
         try:
@@ -216,17 +213,23 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     @contextmanager
     def teacher(self) -> Iterator[None]:
-        """Within the block the language model has its adapters off: it is the teacher, to be given text."""
+        """Within the block the language model has its adapters off: it is the teacher, to be given text.
+
+        Raises:
+            CheckpointError: the adapters were merged and can no longer be switched off.
+        """
+        if self.merged:
+            raise CheckpointError("the adapters were merged: load the checkpoint again to have its teacher")
         with adapters_off(self.language_model):
             yield
 
     def merge_adapters(self) -> None:
-        """Fold the adapters into the language model's weights: faster, but no longer to be trained or saved."""
+        """Fold the adapters into the language model: faster, but no teacher, training or saving after it."""
         merge_lora(self.language_model)
         self.merged = True
 
     def train_parts(self, *, bridge: bool = True, adapters: bool = True) -> None:
-        """Choose what trains: the bridge (with layer mix and emotion heads), the adapters; never the base weights."""
+        """Choose what trains: bridge (with layer mix and emotion heads), adapters; never the base weights."""
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(_is_own(name) and (adapters if "lora_" in name else bridge))
 
@@ -240,9 +243,7 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """Tapped states (batch, frames, taps, width) and their mask to speech embeddings."""
         summary = self.summary(states, mask)
         embeddings, own = self.bridge(layer_mix(states, self.layer_weights), mask, summary)
-        return SpeechEmbeddings(
-            embeddings, own, self.emotion_head(summary), self.bridge_head(pool(embeddings, own))
-        )
+        return SpeechEmbeddings(embeddings, own, self.emotion_head(summary), self.bridge_head(pool(embeddings, own)))
 
     def embed(self, input_ids: Tensor, speech: SpeechEmbeddings | None) -> Tensor:
         """Token embeddings with each clip's speech embeddings in the place of its placeholders.
@@ -254,16 +255,12 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         wanted = places.sum(1)
         given = torch.zeros_like(wanted) if speech is None else speech.mask.sum(1)
         if not torch.equal(wanted, given):
-            raise PromptError(
-                f"placeholders {wanted.tolist()} do not match speech embeddings {given.tolist()}"
-            )
+            raise PromptError(f"placeholders {wanted.tolist()} do not match speech embeddings {given.tolist()}")
         # The placeholder lies outside the language model's vocabulary: look up some real token in its place.
         embedded = self.language_model.get_input_embeddings()(input_ids.masked_fill(places, 0))
         if speech is None:
             return embedded
-        return embedded.masked_scatter(
-            places.unsqueeze(-1), speech.embeddings[speech.mask].to(embedded.dtype)
-        )
+        return embedded.masked_scatter(places.unsqueeze(-1), speech.embeddings[speech.mask].to(embedded.dtype))
 
     @property
     def speech_token_id(self) -> int:
@@ -296,9 +293,10 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
             feature_lengths: unpadded lengths.
             speech: embeddings made earlier by `hear`, instead of features.
             inputs_embeds: (batch, tokens, width) instead of all the above (used while generating).
-            labels: (batch, tokens), -100 where nothing is to be predicted. With labels the language model's head
-                is run on the response positions only: the loss is returned and the logits are not.
-            num_items_in_batch: number of response tokens to divide the loss by (default: those of this batch).
+            labels: (batch, tokens), -100 where nothing is to be predicted. With labels the language model's
+                head is run on the response positions only: the loss is returned and the logits are not.
+            num_items_in_batch: number of response tokens to divide the loss by (default: those of this
+                batch).
             kwargs: passed to the language model.
         """
         if inputs_embeds is None:
@@ -315,7 +313,7 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
             out = self.language_model(**call)
             return AlignCapOutput(None, out.logits, out.past_key_values, emotion_logits)
         hidden = self.language_model.base_model(**call, use_cache=False).last_hidden_state
-        # Position t predicts token t + 1: shift first, then gather, so that the first response token is learned.
+        # Position t predicts token t + 1: shift, then gather, so that the first response token is learned.
         targets = labels[:, 1:]
         chosen = targets != -100
         logits = self.language_model.get_output_embeddings()(hidden[:, :-1][chosen]).float()

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import BatchFeature, ProcessorMixin
 
-from aligncap.errors import CheckpointError, PromptError
+from aligncap.errors import PromptError
 from aligncap.model.base import load_feature_extractor, load_tokenizer
 from aligncap.model.bridge import embedding_count
 from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig, load_config
@@ -25,18 +25,21 @@ _FILE = "processor_config.json"
 
 
 def level(samples: NDArray[np.float32], dbfs: float) -> NDArray[np.float32]:
-    """Bring active speech to a level; independent of the recording's gain.
+    """Cut silence off both ends and bring active speech to a level; independent of the recording's gain.
 
-    Active are the frames of 25 ms within 30 dB of the loudest.
+    Active are the frames of 25 ms within 30 dB of the loudest. What lies more than 0.1 s before the first or
+    after the last of them is cut off.
 
     Args:
         samples: (T,) mono waveform at 16 kHz.
         dbfs: target root-mean-square level of the active frames, in dB relative to full scale.
     """
-    power = np.square(samples[: max(len(samples) // 400, 1) * 400], dtype=np.float64)
-    frames = power.reshape(-1, min(400, len(power))).mean(1)
-    active = frames[frames >= frames.max() * 1e-3].mean()
-    return np.asarray(samples * (10 ** (dbfs / 20) / np.sqrt(active + 1e-12)), np.float32)
+    size = min(400, len(samples))
+    power = np.square(samples[: len(samples) // size * size], dtype=np.float64).reshape(-1, size).mean(1)
+    active = np.flatnonzero(power >= power.max() * 1e-3)
+    margin = 1600
+    span = samples[max(active[0] * size - margin, 0) : (active[-1] + 1) * size + margin]
+    return np.asarray(span * (10 ** (dbfs / 20) / np.sqrt(power[active].mean() + 1e-12)), np.float32)
 
 
 class AlignCapProcessor(ProcessorMixin):
@@ -67,9 +70,7 @@ class AlignCapProcessor(ProcessorMixin):
             ``features`` (batch, …) as `SpeechEncoder` takes them, ``feature_lengths`` (batch,).
         """
         rows = [self._features(level(clip, self.config.level_dbfs)) for clip in clips]
-        time_last = (
-            self.config.speech_config is None or self.config.speech_config.model_type != "wav2vec2-bert"
-        )
+        time_last = self.config.speech_config is None or self.config.speech_config.model_type != "wav2vec2-bert"
         rows = [row.transpose(0, -1) if time_last else row for row in rows]  # time first, for padding
         lengths = torch.tensor([len(row) for row in rows])
         padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
@@ -113,14 +114,10 @@ class AlignCapProcessor(ProcessorMixin):
                 raise PromptError(f"{len(given)} texts for {len(counts)} clips: give one for each")
         rows, labels = [], []
         for row, count in enumerate(counts):
-            text = render_prompt(
-                self.tokenizer, count, instructions[row], clue_texts[row], self.config.system_prompt
-            )
+            text = render_prompt(self.tokenizer, count, instructions[row], clue_texts[row], self.config.system_prompt)
             ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
             if ids.count(self.speech_token_id) != count:
-                raise PromptError(
-                    f"{ids.count(self.speech_token_id)} placeholders for {count} speech embeddings"
-                )
+                raise PromptError(f"{ids.count(self.speech_token_id)} placeholders for {count} speech embeddings")
             response = [] if responses is None else self.response_ids(responses[row])
             rows.append(ids + response)
             labels.append([-100] * len(ids) + response)

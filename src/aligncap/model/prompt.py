@@ -1,4 +1,4 @@
-"""The text side of a prompt: instruction, clue prompt and speech placeholders, laid out by the chat template."""
+"""The text side of a prompt: instruction, clue prompt and speech placeholders in the chat template."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ WORD_INSTRUCTION = "What does the speaker feel? Answer with one word."
 
 
 def neutralise(text: str, tokenizer: Any) -> str:
-    """Make text harmless inside a prompt: no part of it can become a special token.
+    """Make text harmless inside a prompt: no part of it can become chat markup or a speech placeholder.
 
-    Every occurrence of a special token (chat markup, the speech placeholder, …) gets a space after its first
-    character, until none is left.
+    Every occurrence of a token that was added to the tokenizer's vocabulary, special (chat markup, the speech
+    placeholder, …) or not (Qwen's ``<think>`` and ``<tool_call>``), gets a space after its first character,
+    until none is left. Added tokens of white space alone are harmless and stay.
     """
-    specials = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
-    specials |= {*tokenizer.all_special_tokens, SPEECH_TOKEN}
-    specials = {token for token in specials if token.strip()}
-    while found := [token for token in specials if token in text]:
+    added = {*tokenizer.get_added_vocab(), *tokenizer.all_special_tokens, SPEECH_TOKEN}
+    # stripped: a token that began with white space would be found again, however much were put into it
+    markup = {token.strip() for token in added} - {""}
+    while found := [token for token in markup if token in text]:
         for token in found:
             text = text.replace(token, f"{token[0]} {token[1:]}" if len(token) > 1 else " ")
     return text

@@ -67,8 +67,10 @@ class SpeechEncoder(nn.Module):
             raise ValueError(f"taps {self.taps} lie outside 0..{len(stack.layers)}")
         # at least one: the wav2vec 2.0 family reports tap 0 as the input of a layer that it runs
         stack.layers = stack.layers[: max(*self.taps, 0 if self.is_whisper else 1)]
-        if self.is_whisper:
-            encoder.layer_norm = nn.Identity()  # belongs to the output of the full stack, which is not read
+        if self.is_whisper or getattr(encoder.config, "do_stable_layer_norm", False):
+            # Belongs to the output of the full stack, which is not read. Some versions of transformers report
+            # the last hidden state after it, some before.
+            stack.layer_norm = nn.Identity()
         self.eval()
 
     def train(self, mode: bool = True) -> SpeechEncoder:

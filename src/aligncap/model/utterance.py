@@ -1,4 +1,4 @@
-"""One vector for a whole clip: what a linear probe would read, made robust to who speaks and how it was recorded."""
+"""One vector for a whole clip: what a linear probe would read, made robust to speaker and recording."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ class UtteranceSummary(nn.Module):
 
         Args:
             means: (clips, taps * width) of the training clips.
-            speakers: the speaker of each clip; those with fewer than ``min_clips`` are left out of S.
+            speakers: the speaker of each clip; those with fewer than ``min_clips`` are left out of S. Where
+                none has as many, nothing is damped.
             strength: how strongly the directions are damped; 0: not at all.
             min_clips: clips that a speaker's mean needs.
         """
@@ -69,12 +70,15 @@ class UtteranceSummary(nn.Module):
         rows: dict[str, list[int]] = {}
         for row, speaker in enumerate(speakers):
             rows.setdefault(speaker, []).append(row)
-        centres = torch.stack([x[index].mean(0) for index in rows.values() if len(index) >= min_clips])
-        centres = (centres - centres.mean(0)) / len(centres) ** 0.5
-        _, scale, directions = torch.linalg.svd(centres, full_matrices=False)
         rank = len(self.damping)
-        kept = torch.arange(min(rank, len(scale)))
         self.directions = x.new_zeros(rank, x.shape[1])
         self.damping = x.new_zeros(rank)
+        speaker_means = [x[index].mean(0) for index in rows.values() if len(index) >= min_clips]
+        if not speaker_means:
+            return
+        centres = torch.stack(speaker_means)
+        centres = (centres - centres.mean(0)) / len(centres) ** 0.5
+        _, scale, directions = torch.linalg.svd(centres, full_matrices=False)
+        kept = torch.arange(min(rank, len(scale)))
         self.directions[kept] = directions[kept]
         self.damping[kept] = 1 - (1 + strength * scale[kept] ** 2).rsqrt()

@@ -20,7 +20,15 @@ __all__ = ["LLM_FAMILIES", "SPEECH_FAMILIES", "tiny_language_model", "tiny_model
 _SETTINGS: dict[str, Any] = {
     "taps": [0, 1, 2],
     "frame_stride": 2,
-    "bridge": {"width": 16, "layers": 1, "heads": 2, "window": 4, "queries": 2, "utterance_embeddings": 2},
+    "bridge": {
+        "width": 16,
+        "layers": 1,
+        "heads": 2,
+        "window": 4,
+        "queries": 2,
+        "utterance_embeddings": 2,
+        "nuisance_rank": 3,
+    },
     "lora": {"rank": 2, "alpha": 4},
 }
 

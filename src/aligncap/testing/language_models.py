@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,21 +48,30 @@ _GEMMA = (
 
 @dataclass
 class _Family:
-    """What sets a family apart; ``tokens`` are the special tokens by role, ``markup`` the others."""
+    """What sets a family apart.
+
+    Attributes:
+        build: makes the model from its settings.
+        tokens: special tokens by role.
+        markup: special tokens without a role.
+        chat_template: Jinja template, if the family has one.
+        added: added tokens that are not special.
+    """
 
     build: Callable[[dict[str, Any]], Any]
     tokens: dict[str, str]
     markup: list[str]
     chat_template: str | None
+    added: list[str] = field(default_factory=list)
 
 
 def tiny_language_model(family: str, folder: str | Path) -> Path:
     """Write a language model with random weights, and its tokenizer, into a folder.
 
     Width 16, two layers, byte-level BPE. The families differ as the public ones do: ``llama`` has no chat
-    template and no padding token, ``qwen3`` a chat template with a system role and no start token, ``gemma3``
-    folds the system text into the user's turn, ends turns with another token than texts, scales its token
-    embeddings and alternates local and global attention.
+    template and no padding token, ``qwen3`` a chat template with a system role, no start token and
+    markup among its ordinary added tokens, ``gemma3`` folds the system text into the user's turn, ends turns
+    with another token than texts, scales its token embeddings and alternates local and global attention.
 
     Args:
         family: one of `LLM_FAMILIES`.
@@ -116,9 +125,8 @@ def _tokenizer(family: _Family) -> Any:
         show_progress=False,
     )
     tokenizer.train_from_iterator(_CORPUS, trainer)
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, additional_special_tokens=family.markup, **family.tokens
-    )
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, additional_special_tokens=family.markup, **family.tokens)
+    fast.add_tokens(family.added)
     fast.chat_template = family.chat_template
     return fast
 
@@ -141,7 +149,11 @@ def _gemma3(settings: dict[str, Any]) -> Any:
 _FAMILIES = {
     "llama": _Family(_llama, {"bos_token": "<s>", "eos_token": "</s>"}, [], None),
     "qwen3": _Family(
-        _qwen3, {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}, ["<|im_start|>"], _CHATML
+        _qwen3,
+        {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"},
+        ["<|im_start|>"],
+        _CHATML,
+        ["<think>", "</think>", "<tool_call>", "</tool_call>"],
     ),
     "gemma3": _Family(
         _gemma3,

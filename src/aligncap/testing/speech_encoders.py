@@ -46,9 +46,7 @@ def tiny_speech_encoder(family: str, folder: str | Path) -> Path:
         ValueError: no such family.
     """
     if family not in _BUILDERS:
-        raise ValueError(
-            f"unknown speech encoder family {family!r}; choose one of {', '.join(SPEECH_FAMILIES)}"
-        )
+        raise ValueError(f"unknown speech encoder family {family!r}; choose one of {', '.join(SPEECH_FAMILIES)}")
     folder = Path(folder)
     if not (folder / "model.safetensors").is_file():
         with torch.random.fork_rng():
@@ -103,9 +101,7 @@ def _hubert() -> tuple[Any, Any]:
 
 
 def _wavlm() -> tuple[Any, Any]:
-    return WavLMModel(WavLMConfig(**_wav2vec2_settings(per_frame=True))), Wav2Vec2FeatureExtractor(
-        do_normalize=True
-    )
+    return WavLMModel(WavLMConfig(**_wav2vec2_settings(per_frame=True))), Wav2Vec2FeatureExtractor(do_normalize=True)
 
 
 def _wav2vec2_bert() -> tuple[Any, Any]:

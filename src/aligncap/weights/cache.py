@@ -131,9 +131,7 @@ def sync(path: Path) -> None:
 
 def _require(actual: str, expected: str, what: str) -> None:
     if actual != expected:
-        raise WeightsHashError(
-            f"{what} is not the expected file (sha256 {actual[:12]}…, not {expected[:12]}…)"
-        )
+        raise WeightsHashError(f"{what} is not the expected file (sha256 {actual[:12]}…, not {expected[:12]}…)")
 
 
 def write_checked(chunks: Iterable[bytes], target: Path, sha256: str, what: str) -> None:
@@ -244,9 +242,7 @@ def problems(directory: Path, entry: Entry, *, full: bool) -> list[str]:
     """
     try:
         manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        expected = {
-            name: (int(file["size"]), str(file["sha256"])) for name, file in manifest["files"].items()
-        }
+        expected = {name: (int(file["size"]), str(file["sha256"])) for name, file in manifest["files"].items()}
         identity = {key: manifest[key] for key in ("name", "raw", "convert")}
     except FileNotFoundError:
         return ["not fetched" if not directory.exists() else f"{MANIFEST} is missing"]

@@ -23,7 +23,7 @@ _CT2_DTYPES = (np.float32, np.int8, np.int16, np.int32, np.float16)
 
 
 def read_ctranslate2(path: Path, prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
-    """Read the named tensors of a CTranslate2 ``model.bin`` (binary version 6) whose names begin with ``prefix``.
+    """Read the tensors of a CTranslate2 ``model.bin`` (binary version 6) whose names begin with ``prefix``.
 
     Raises:
         WeightsHashError: the file is of another version.

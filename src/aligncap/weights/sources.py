@@ -169,9 +169,7 @@ def _place_from_hub(hub: HubRepo, file: RawFile, raw: Path, work: Path, report: 
     endpoint = os.environ.get("HF_ENDPOINT")
     etag = _hub_etag(hf_hub_url(hub.repo, file.name, revision=hub.revision, endpoint=endpoint))
     if _SHA256.fullmatch(etag) and etag != file.sha256:
-        raise WeightsHashError(
-            f"{where} is not the expected file (sha256 {etag[:12]}…, not {file.sha256[:12]}…)"
-        )
+        raise WeightsHashError(f"{where} is not the expected file (sha256 {etag[:12]}…, not {file.sha256[:12]}…)")
     folder = work / "hub"
     with report.step(f"downloading {file.name} from the Hub", file.size, watch=folder):
         path = hf_hub_download(

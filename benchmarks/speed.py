@@ -1,0 +1,138 @@
+"""Speed and memory of captioning with the embedded model.
+
+    python benchmarks/speed.py --markdown docs/performance.md
+
+Measured: warm captioning of one 5 s clip, a batch of 16 such clips, a cold `aligncap caption one.wav` in a new
+process (wall time and peak memory). Each figure is the median of several runs, with the fastest and the slowest.
+The clips are cut from the example recordings, joined end to end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+RATE = 16_000
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", default="embedded")
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--markdown", type=Path)
+    arguments = parser.parse_args()
+    clips = five_second_clips(16)
+    rows = {"cold `aligncap caption one.wav`": cold(clips[0], arguments)}
+
+    import torch
+
+    import aligncap
+
+    captioner = aligncap.load(arguments.checkpoint, dtype=arguments.dtype, threads=arguments.threads)
+    one = timed(lambda: captioner.caption([(clips[0], RATE)]), arguments.runs)
+    many = timed(lambda: captioner.caption([(clip, RATE) for clip in clips], batch_size=16), arguments.runs)
+    rows["one 5 s clip, warm"] = {"seconds": one, "goal": "≤ 1.2 s"}
+    rows["16 clips of 5 s, one batch, warm"] = {"seconds": many, "clips_per_s": 16 / many[1], "goal": "≥ 5 clips/s"}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    rows["16 clips of 5 s, one batch, warm"]["peak_gb"] = peak
+    report = {
+        "date": date.today().isoformat(),
+        "machine": machine(),
+        "threads": arguments.threads,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "dtype": arguments.dtype,
+        "runs": arguments.runs,
+        "rows": rows,
+    }
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    text = table(report)
+    print(text)
+    if arguments.markdown:
+        arguments.markdown.write_text(text)
+
+
+def five_second_clips(count: int) -> list[np.ndarray]:
+    """Different stretches of 5 s from the examples, joined and wrapped around."""
+    speech = np.concatenate([soundfile.read(path, dtype="float32")[0] for path in sorted(EXAMPLES.glob("*.flac"))])
+    size = 5 * RATE
+    starts = np.linspace(0, len(speech) - 1, count, endpoint=False).astype(int)
+    return [np.take(speech, np.arange(start, start + size), mode="wrap") for start in starts]
+
+
+def timed(call: Callable[[], object], runs: int) -> tuple[float, float, float]:
+    """Fastest, median and slowest of several runs after one that is not counted, in seconds."""
+    call()
+    seconds = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds), statistics.median(seconds), max(seconds)
+
+
+def cold(clip: np.ndarray, arguments: argparse.Namespace) -> dict[str, object]:
+    """A new process for each run; the first, which warms the file cache, is not counted."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "one.wav"
+        soundfile.write(path, clip, RATE)
+        command = [sys.executable, "-m", "aligncap", "caption", str(path)]
+        command += ["--checkpoint", str(arguments.checkpoint), "--dtype", arguments.dtype]
+        command += ["--threads", str(arguments.threads)]
+        seconds = timed(lambda: subprocess.run(command, check=True, capture_output=True), arguments.runs)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    return {"seconds": seconds, "peak_gb": peak, "goal": "≤ 8 s, ≤ 1.5 GB"}
+
+
+def machine() -> str:
+    """Processor and cores in words."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
+
+
+def table(report: dict[str, object]) -> str:
+    """The report as Markdown."""
+    lines = [
+        "# Performance of captioning",
+        "",
+        "Embedded model on the CPU; made by `python benchmarks/speed.py --markdown docs/performance.md`.",
+        f"{report['date']}; {report['machine']}, {report['threads']} threads; Python {report['python']}, torch "
+        f"{report['torch']}, dtype {report['dtype']}; {report['runs']} runs after one that is not counted.",
+        "",
+        "| what | median | fastest to slowest | peak memory | goal |",
+        "|---|--:|--:|--:|---|",
+    ]
+    rows = report["rows"]
+    assert isinstance(rows, dict)
+    for name, row in rows.items():
+        low, middle, high = row["seconds"]
+        rate = f" ({row['clips_per_s']:.1f} clips/s)" if "clips_per_s" in row else ""
+        peak = f"{row['peak_gb']:.2f} GB" if "peak_gb" in row else ""
+        lines.append(f"| {name} | {middle:.2f} s{rate} | {low:.2f}–{high:.2f} s | {peak} | {row['goal']} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

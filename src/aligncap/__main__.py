@@ -1,0 +1,6 @@
+"""``python -m aligncap``."""
+
+from aligncap.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The command line. Its modules import little: PyTorch and the rest come with the command that needs them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from aligncap.cli import caption, train, weights
+from aligncap.errors import AlignCapError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help, which keeps its lines where it is piped
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(caption.caption)
+app.command()(train.train)
+app.add_typer(weights.app, name="weights")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from aligncap import __version__
+
+        print(f"aligncap {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Listens to speech and describes, in natural language, the emotion it hears.
+
+    Begin with: aligncap caption RECORDING
+    """
+
+
+def main() -> None:
+    """Run the command line and exit; errors of ours become one line and an exit code."""
+    try:
+        app()
+    except AlignCapError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -1,0 +1,169 @@
+"""Where results go: lines to standard output or a file, and word of the progress to standard error."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING
+
+from aligncap.errors import AlignCapError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from rich.progress import Progress
+
+__all__ = ["Console", "Output"]
+
+
+class Output:
+    """Lines for standard output or a file, each written out at once.
+
+    A file is made with its first line, so that a run that comes to nothing leaves none behind.
+
+    Args:
+        path: the file; None for standard output.
+        overwrite: whether it may replace a file.
+    """
+
+    def __init__(self, path: Path | None, overwrite: bool) -> None:
+        self.path = path
+        self._overwrite = overwrite
+        self._stream: IO[str] | None = None
+
+    def write(self, text: str) -> None:
+        """Write whole lines.
+
+        Raises:
+            BrokenPipeError: nobody reads standard output any more.
+            AlignCapError: it cannot be written: disk full, no permission.
+        """
+        if not text:
+            return
+        try:
+            if self._stream is None:
+                self._stream = _standard_output() if self.path is None else self._open(self.path)
+            self._stream.write(text)
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            name = "standard output" if self.path is None else self.path
+            _abandon(self._stream)
+            raise AlignCapError(f"{name}: it cannot be written: {error.strerror or error}") from error
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether the lines go to a terminal, where a bar would be in their way."""
+        return self.path is None and sys.stdout.isatty()
+
+    def close(self) -> None:
+        """Close the file, if there is one."""
+        if self.path is not None and self._stream is not None:
+            self._stream.close()
+
+    def _open(self, path: Path) -> IO[str]:
+        # pipes and devices are there already
+        mode = "w" if self._overwrite or (path.exists() and not path.is_file()) else "x"
+        return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="\n")
+
+
+def _standard_output() -> IO[str]:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        if sys.stdout.isatty():
+            sys.stdout.reconfigure(errors="backslashreplace")
+        else:  # as in a file; names that are not valid UTF-8 come out as the bytes that they are
+            sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")
+    return sys.stdout
+
+
+def _abandon(stream: IO[str] | None) -> None:
+    """Let what could not be written go to nowhere, or Python would complain about it once more at the end."""
+    with suppress(OSError, ValueError):
+        if stream is not None:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
+
+
+class Console:
+    """Says on standard error how far the work is: a bar where that is a terminal, and lines.
+
+    Args:
+        total: recordings to come.
+        quiet: nothing but errors.
+    """
+
+    def __init__(self, total: int, quiet: bool) -> None:
+        self.total = total
+        self._quiet = quiet
+        self._started = time.monotonic()
+        self._bar: Progress | None = None
+
+    def say(self, line: str) -> None:
+        """Print a line, unless quiet."""
+        if not self._quiet:
+            self.complain(line)
+
+    def complain(self, line: str) -> None:
+        """Print a line."""
+        with self.paused():
+            print(line, file=sys.stderr, flush=True)
+
+    def loading(self) -> None:
+        """Say that it takes a while; what is loaded may show bars of its own."""
+        if sys.stderr.isatty():
+            self.say("loading the model …")
+
+    @contextmanager
+    def bar(self) -> Iterator[None]:
+        """Show a bar for as long as the block runs."""
+        if self._quiet or not sys.stderr.isatty():
+            yield
+            return
+        from rich.console import Console as RichConsole
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=RichConsole(stderr=True),
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._bar.add_task("captioning", total=self.total)
+        try:
+            with self._bar:
+                yield
+        finally:
+            self._bar = None
+
+    def advance(self, recordings: int, captions: int) -> None:
+        """Say how many recordings are done, and how many captions were written."""
+        if self._bar is not None:
+            task = self._bar.task_ids[0]
+            self._bar.update(task, completed=recordings, description=f"captioning (captions: {captions})")
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the bar off the terminal for as long as the block runs, so that it can print there."""
+        if self._bar is None:
+            yield
+            return
+        self._bar.stop()
+        try:
+            yield
+        finally:
+            self._bar.start()
+
+    @property
+    def seconds(self) -> float:
+        """Since this object was made."""
+        return time.monotonic() - self._started

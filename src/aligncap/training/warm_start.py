@@ -1,0 +1,200 @@
+"""The bridge's warm start: utterance summary, linear emotion head, then the bridge with a head of its own.
+
+Trained from cold on captions, the language model learns to write fluently and to ignore the speech. So the parts
+in front of it first learn what emotion the clips carry, by their labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from aligncap.model import AlignCapForConditionalGeneration
+from aligncap.model.utterance import UtteranceSummary, tap_means
+from aligncap.objectives import set_cross_entropy
+from aligncap.training.data import Clip
+from aligncap.training.features import progress_bar
+from aligncap.training.recipe import WarmStartStage
+
+__all__ = ["TrainingSet", "fit_linear_head", "out_of_fold", "pad_states", "summaries", "warm_start"]
+
+
+@dataclass
+class TrainingSet:
+    """Labelled clips and their features, row by row; an augmented copy is a row of its own.
+
+    Attributes:
+        clips: N clips.
+        states: their (frames, taps, width) arrays.
+        voice: their measured clues in words.
+        targets: (N, emotions) bool; see `label_sets`.
+        allowed: (N, emotions) bool.
+        weights: (N,) float32 of mean 1.
+    """
+
+    clips: list[Clip]
+    states: list[NDArray[np.float16]]
+    voice: list[list[tuple[str, str]]]
+    targets: Tensor
+    allowed: Tensor
+    weights: Tensor
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+
+def pad_states(states: Sequence[NDArray[np.float16]]) -> tuple[Tensor, Tensor]:
+    """Stack states of different lengths: (batch, frames, taps, width) float32 and the mask (batch, frames)."""
+    lengths = torch.tensor([len(item) for item in states])
+    rows = [torch.from_numpy(np.asarray(item, np.float32)) for item in states]
+    mask = torch.arange(int(lengths.max()))[None] < lengths[:, None]
+    return nn.utils.rnn.pad_sequence(rows, batch_first=True), mask
+
+
+def summaries(states: Sequence[NDArray[np.float16]]) -> Tensor:
+    """Tap means of each clip: (N, taps * width)."""
+    return torch.cat([tap_means(*pad_states([item])) for item in states])
+
+
+def fit_linear_head(
+    x: Tensor, targets: Tensor, allowed: Tensor, weights: Tensor, penalty: float
+) -> tuple[Tensor, Tensor]:
+    """Multinomial regression with set-valued labels and an L2 penalty, by L-BFGS.
+
+    Args:
+        x: (N, size) summaries.
+        targets: (N, classes) bool.
+        allowed: (N, classes) bool.
+        weights: (N,).
+        penalty: factor of the squared norm of the weights.
+
+    Returns:
+        weight (classes, size) and bias (classes,).
+    """
+    weight = torch.zeros(targets.shape[1], x.shape[1], requires_grad=True)
+    bias = torch.zeros(targets.shape[1], requires_grad=True)
+    solver = torch.optim.LBFGS([weight, bias], max_iter=80, history_size=10, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        losses = set_cross_entropy(x @ weight.T + bias, targets, allowed)
+        loss = (losses * weights).sum() / weights.sum() + penalty * weight.square().sum()
+        loss.backward()
+        return loss
+
+    solver.step(closure)
+    return weight.detach(), bias.detach()
+
+
+def out_of_fold(x: Tensor, data: TrainingSet, penalty: float, folds: int, seed: int) -> Tensor:
+    """Emotion logits (N, classes) of each clip from a head that was fitted on other speakers.
+
+    These are the hypotheses that clue prompts carry in training: as often wrong as they will be on new speakers.
+    """
+    speakers = sorted({(clip.corpus, clip.speaker) for clip in data.clips})
+    order = np.random.default_rng(seed).permutation(len(speakers))
+    fold_of = {speakers[index]: place % folds for place, index in enumerate(order)}
+    fold = torch.tensor([fold_of[clip.corpus, clip.speaker] for clip in data.clips])
+    logits = torch.zeros(data.targets.shape)
+    for held_out in range(folds):
+        rest = fold != held_out
+        weight, bias = fit_linear_head(
+            x[rest], data.targets[rest], data.allowed[rest], data.weights[rest], penalty
+        )
+        logits[~rest] = x[~rest] @ weight.T + bias
+    return logits
+
+
+def fit_summary(model: AlignCapForConditionalGeneration, data: TrainingSet, stage: WarmStartStage) -> Tensor:
+    """Estimate the summary's statistics and fit the linear emotion head, in place; returns the summaries."""
+    means = summaries(data.states)
+    summary: UtteranceSummary = model.summary
+    summary.fit(means, [f"{clip.corpus}/{clip.speaker}" for clip in data.clips], stage.nuisance_strength)
+    x = summary.normalise(means)
+    weight, bias = fit_linear_head(x, data.targets, data.allowed, data.weights, stage.penalty)
+    prior = torch.tensor([stage.prior.get(emotion, 1.0) for emotion in model.config.emotions])
+    bias = bias + match_prior(x @ weight.T + bias, data.weights, prior)
+    with torch.no_grad():
+        model.emotion_head.weight.copy_(weight)
+        model.emotion_head.bias.copy_(bias)
+    return x
+
+
+def match_prior(logits: Tensor, weights: Tensor, prior: Tensor, rounds: int = 100) -> Tensor:
+    """Bias that makes the mean probability of every class equal to a prior.
+
+    A softmax restricted to each corpus's labels says nothing of how likely a label is that the corpus lacks: a
+    label of one corpus only would be heard everywhere. Fixed-point iteration (Saerens et al. 2002).
+
+    Args:
+        logits: (N, classes).
+        weights: (N,) of the clips.
+        prior: (classes,) positive; need not sum to 1.
+        rounds: iterations.
+
+    Returns:
+        (classes,) to be added to the logits.
+    """
+    prior = prior / prior.sum()
+    bias = torch.zeros_like(prior)
+    for _ in range(rounds):
+        mean = ((logits + bias).softmax(-1) * weights[:, None]).sum(0) / weights.sum()
+        bias = bias + 0.5 * (prior / mean).log()
+    return bias
+
+
+def warm_start(
+    model: AlignCapForConditionalGeneration, data: TrainingSet, stage: WarmStartStage, seed: int
+) -> list[float]:
+    """Train layer mix, bridge and the bridge's head, in place.
+
+    Returns:
+        The mean loss of each epoch.
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    parameters = [model.layer_weights, *model.bridge.parameters(), *model.bridge_head.parameters()]
+    steps = stage.epochs * (len(data) // stage.batch_size)
+    optimizer = torch.optim.AdamW(parameters, stage.learning_rate, weight_decay=stage.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, stage.learning_rate, total_steps=max(steps, 1))
+    model.bridge.train()
+    epochs = []
+    with progress_bar() as bar:
+        task = bar.add_task("warm start of the bridge", total=steps)
+        for _ in range(stage.epochs):
+            order = rng.permutation(len(data))
+            total = 0.0
+            for at in range(0, len(order) - stage.batch_size + 1, stage.batch_size):
+                rows = order[at : at + stage.batch_size]
+                states, mask = pad_states(
+                    [drop_frames(data.states[r], stage.frame_dropout, rng) for r in rows]
+                )
+                logits = model.hear_states(states, mask).bridge_logits
+                losses = set_cross_entropy(logits, data.targets[rows], data.allowed[rows])
+                loss = (losses * data.weights[rows]).mean()
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(parameters, 1.0)
+                optimizer.step()
+                schedule.step()
+                total += float(loss.detach())
+                bar.advance(task)
+            epochs.append(total / max(len(order) // stage.batch_size, 1))
+            bar.console.print(f"warm start: epoch {len(epochs)}, loss {epochs[-1]:.3f}", highlight=False)
+    model.bridge.eval()
+    return epochs
+
+
+def drop_frames(states: NDArray[np.float16], share: float, rng: np.random.Generator) -> NDArray[np.float16]:
+    """Leave out a random stretch of at most ``share`` of a clip's frames."""
+    length = len(states)
+    cut = int(rng.uniform(0, share) * length)
+    if cut == 0 or length - cut < 2:
+        return states
+    start = int(rng.integers(0, length - cut + 1))
+    return np.concatenate([states[:start], states[start + cut :]])

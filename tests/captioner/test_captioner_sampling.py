@@ -1,0 +1,90 @@
+"""Sampled captions: seeds, batches, alternatives, and the distribution that they are drawn from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from aligncap.captioner import Captioner, Sampling
+from aligncap.captioner.drawing import drawing
+
+pytestmark = pytest.mark.usefixtures("short_captions")
+RATE = 16_000
+
+
+def captions(results) -> list[tuple[str, ...]]:
+    return [(result.caption, *result.alternatives) for result in results]
+
+
+def test_seeds(captioner: Captioner, clip) -> None:
+    sound = (clip(1.0), RATE)
+    drawn = [captions(captioner.caption(sound, sampling=Sampling(seed=seed))) for seed in (1, 1, 2, -1, 2**70)]
+    assert drawn[0] == drawn[1]
+    assert len({str(row) for row in drawn}) == 4
+
+
+def test_alone_and_in_any_batch(captioner: Captioner, clip) -> None:
+    sounds = [(clip(seconds, seed), RATE) for seed, seconds in enumerate((0.3, 4.0, 1.0))]
+    options = {"num_captions": 2, "sampling": Sampling(seed=3)}
+    together = captions(captioner.caption(sounds, **options))
+    assert together == [captions(captioner.caption(sound, **options))[0] for sound in sounds]
+    assert together[::-1] == captions(captioner.caption(sounds[::-1], batch_size=2, **options))
+
+
+def test_alternatives(captioner: Captioner, clip) -> None:
+    sound = (clip(1.0), RATE)
+    [four] = captioner.caption(sound, num_captions=4, sampling=Sampling(temperature=1.5, top_p=1))
+    assert len(four.alternatives) == 3
+    assert len({four.caption, *four.alternatives}) == 4
+    [two] = captioner.caption(sound, num_captions=2, sampling=Sampling(temperature=1.5, top_p=1))
+    assert (two.caption, *two.alternatives) == (four.caption, *four.alternatives[:1])
+    assert two.emotions == pytest.approx(four.emotions)
+
+
+def test_several_captions_are_sampled_unless_told_otherwise(captioner: Captioner, clip) -> None:
+    sound = (clip(1.0), RATE)
+    default = captioner.caption(sound, num_captions=2)
+    assert captions(default) == captions(captioner.caption(sound, num_captions=2, sampling=Sampling()))
+
+
+def test_almost_no_temperature_is_greedy(captioner: Captioner, clip) -> None:
+    sound = (clip(1.0), RATE)
+    for sampling in (Sampling(temperature=1e-4), Sampling(temperature=5, top_p=1e-6)):
+        assert captions(captioner.caption(sound, sampling=sampling)) == captions(captioner.caption(sound))
+
+
+def test_random_state_of_the_caller(captioner: Captioner, clip) -> None:
+    torch.manual_seed(5)
+    np.random.seed(5)
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()
+    captioner.caption((clip(0.5), RATE), num_captions=2, sampling=Sampling(seed=1))
+    captioner.caption((clip(0.5), RATE))
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state[1])
+
+
+def test_distribution() -> None:
+    logits = torch.tensor([[2.0, 1.0, 0.0, -1.0, -torch.inf]])
+    temperature, rows = 0.5, 4000
+    process = drawing(Sampling(temperature, 1.0, seed=9), [np.zeros(1, np.float32)], rows)
+    drawn = process(torch.zeros(rows, 1, dtype=torch.long), logits.repeat(rows, 1)).argmax(-1)
+    shares = torch.bincount(drawn, minlength=5) / rows
+    assert torch.allclose(shares, (logits[0] / temperature).softmax(-1), atol=0.02)
+
+
+def test_nucleus() -> None:
+    logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
+    rows = 500
+    process = drawing(Sampling(1.0, 0.7), [np.zeros(1, np.float32)], rows)
+    drawn = process(torch.zeros(rows, 1, dtype=torch.long), logits.repeat(rows, 1)).argmax(-1)
+    assert set(drawn.tolist()) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"temperature": 0}, {"temperature": -1}, {"temperature": np.nan}, {"top_p": 0}, {"top_p": 1.1}, {"top_p": np.nan}],
+)
+def test_out_of_range(options: dict) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):
+        Sampling(**options)
