@@ -41,13 +41,9 @@ BAVED_LIKE = ("baved",)  # corpora whose labels are not emotions
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--manifest", type=Path, required=True)
-    parser.add_argument(
-        "--config", type=Path, default=Path("configs/embedded.yaml"), help="for the probe's features"
-    )
+    parser.add_argument("--config", type=Path, default=Path("configs/embedded.yaml"), help="for the probe's features")
     parser.add_argument("--checkpoint", default="embedded")
     parser.add_argument("--split", action="append", choices=["dev", "zero_shot"], help="repeatable")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmark_emotion"))
@@ -141,9 +137,7 @@ def probe(train: list[Clip], wanted: list[Clip], recipe: Recipe) -> dict[str, di
     chosen = best[1]
     probabilities = chosen.predict_proba(np.stack([means[clip.id] for clip in wanted]))  # type: ignore[attr-defined]
     classes = chosen.classes_  # type: ignore[attr-defined]
-    return {
-        clip.id: dict(zip(classes, row, strict=True)) for clip, row in zip(wanted, probabilities, strict=True)
-    }
+    return {clip.id: dict(zip(classes, row, strict=True)) for clip, row in zip(wanted, probabilities, strict=True)}
 
 
 def score(
@@ -204,11 +198,7 @@ def machine() -> str:
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [
-            line.split(":")[1].strip()
-            for line in info.read_text().splitlines()
-            if line.startswith("model name")
-        ]
+        names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
         cpu = names[0] if names else cpu
     return f"{cpu}, {torch.get_num_threads()} threads"
 

@@ -130,7 +130,7 @@ def table(report: dict[str, object]) -> str:
         low, middle, high = row["seconds"]
         rate = f" ({row['clips_per_s']:.1f} clips/s)" if "clips_per_s" in row else ""
         peak = f"{row['peak_gb']:.2f} GB" if "peak_gb" in row else ""
-        lines.append(f"| {name} | {middle:.2f} s{rate} | {low:.2f}–{high:.2f} s | {peak} | {row['goal']} |")
+        lines.append(f"| {name} | {middle:.2f} s{rate} | {low:.2f} to {high:.2f} s | {peak} | {row['goal']} |")
     return "\n".join(lines) + "\n"
 
 

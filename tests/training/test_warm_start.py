@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from aligncap.training.warm_start import drop_frames, fit_linear_head, match_prior, pad_states, summaries
+from aligncap.training.warm_start import drop_frames, fit_linear_head, pad_states, summaries
 
 
 def test_linear_head_is_logistic_regression_where_labels_are_plain() -> None:
@@ -11,22 +11,31 @@ def test_linear_head_is_logistic_regression_where_labels_are_plain() -> None:
     y = (x @ rng.normal(size=(5, 3)) + rng.normal(size=(200, 3))).argmax(1)
     targets = torch.nn.functional.one_hot(torch.tensor(y), 3).bool()
     penalty = 0.01
-    weight, bias = fit_linear_head(
-        torch.tensor(x), targets, torch.ones_like(targets), torch.ones(200), penalty
-    )
+    weight, bias = fit_linear_head(torch.tensor(x), targets, torch.ones_like(targets), torch.ones(200), penalty)
     # scikit-learn minimises C * sum of losses + half the squared norm
     reference = LogisticRegression(C=1 / (2 * penalty * 200), tol=1e-8, max_iter=1000).fit(x, y)
     ours = (torch.tensor(x) @ weight.T + bias).softmax(-1).numpy()
     np.testing.assert_allclose(ours, reference.predict_proba(x), atol=2e-3)
 
 
-def test_match_prior_reaches_the_prior_and_keeps_the_order_within_a_class() -> None:
-    logits = torch.randn(500, 4, generator=torch.Generator().manual_seed(0)) * 3
-    weights = torch.rand(500, generator=torch.Generator().manual_seed(1))
-    prior = torch.tensor([1.0, 0.2, 2.0, 1.0])
-    bias = match_prior(logits, weights, prior)
-    mean = ((logits + bias).softmax(-1) * weights[:, None]).sum(0) / weights.sum()
-    torch.testing.assert_close(mean, prior / prior.sum(), rtol=1e-3, atol=1e-4)
+def test_unrestricted_share_blends_the_two_losses() -> None:
+    """With a share of 1 the corpus's label set no longer matters; with 0 a class that no corpus labels is free."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(60, 4, generator=generator)
+    labels = (x[:, 0] > 0).long()
+    targets = torch.nn.functional.one_hot(labels, 3).bool()
+    allowed = torch.tensor([True, True, False]).repeat(60, 1)
+    everything = torch.ones_like(allowed)
+    weights = torch.ones(60)
+    whole = fit_linear_head(x, targets, allowed, weights, 0.01, 1.0)
+    for ours, reference in zip(whole, fit_linear_head(x, targets, everything, weights, 0.01), strict=True):
+        torch.testing.assert_close(ours, reference, atol=1e-3, rtol=1e-3)
+    free = [
+        float((x @ weight.T + bias).softmax(-1)[:, 2].mean())
+        for weight, bias in (fit_linear_head(x, targets, allowed, weights, 0.01, share) for share in (0.0, 0.1))
+    ]
+    assert free[0] > 0.15
+    assert free[1] < 0.05
 
 
 def test_padding_and_means_are_of_each_clip_alone() -> None:

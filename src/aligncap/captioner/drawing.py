@@ -31,9 +31,7 @@ def drawing(sampling: Sampling, clips: Sequence[NDArray[np.float32]], copies: in
         copies: captions of each clip; the rows of one clip lie side by side.
     """
     sources = [
-        torch.Generator().manual_seed(_seed(sampling.seed, copy, clip))
-        for clip in clips
-        for copy in range(copies)
+        torch.Generator().manual_seed(_seed(sampling.seed, copy, clip)) for clip in clips for copy in range(copies)
     ]
     return LogitsProcessorList(
         [
@@ -52,9 +50,7 @@ class _GumbelNoise(LogitsProcessor):  # type: ignore[misc]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Add noise to (rows, vocabulary) scores."""
-        noise = torch.stack(
-            [torch.empty(scores.shape[1]).exponential_(generator=source) for source in self.sources]
-        )
+        noise = torch.stack([torch.empty(scores.shape[1]).exponential_(generator=source) for source in self.sources])
         return scores.float() - noise.clamp(min=1e-30).log().to(scores.device)
 
 

@@ -29,8 +29,8 @@ class Caption:
         start: seconds from the beginning of the recording.
         end: seconds from the beginning of the recording.
         caption: the description, in one line.
-        emotions: label → probability, summing to 1, the most likely first. They are the model's own
-            likelihoods of answering with that label.
+        emotions: label → probability, summing to 1, the most likely first. They are the mean of
+            the language model's likelihood of answering with the label and of the emotion head's probability.
         clues: the clue prompt that the model was given (all of it computed from the recording).
         model: name of the checkpoint.
         alternatives: further captions of the same stretch, where several were asked for.
@@ -87,9 +87,7 @@ class Failure:
     def of(cls, error: Exception, audio: str, clip_id: str | None = None) -> Failure:
         """The record of an error met with a recording."""
         reason = error.reason if isinstance(error, AudioError) else str(error)
-        return cls(
-            clip_id or audio, audio, type(error).__name__, " ".join(reason.split()) or "no reason given"
-        )
+        return cls(clip_id or audio, audio, type(error).__name__, " ".join(reason.split()) or "no reason given")
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON record."""
@@ -169,6 +167,4 @@ def _text_lines(caption: Caption) -> str:
 
 def printable(line: str) -> str:
     """Keep control characters, which a file's name may hold, from the terminal."""
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) == "Cc" else char for char in line
-    )
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) == "Cc" else char for char in line)

@@ -41,9 +41,7 @@ def caption(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", metavar="OUT", help="Write to this file (.jsonl, .csv or .txt), line by line."
-        ),
+        typer.Option("--output", "-o", metavar="OUT", help="Write to this file (.jsonl, .csv or .txt), line by line."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
     prompt: Annotated[
@@ -77,9 +75,7 @@ def caption(
         typer.Option(help="auto: bfloat16 on CUDA, else float32."),
     ] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.")] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")
-    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")] = False,
 ) -> None:
     """Describe the emotion in recordings.
 
@@ -186,9 +182,7 @@ def _directory(directory: str) -> list[str | Failure]:
         unlisted = path.is_dir()
         error = AudioUnreadableError(str(path), "this directory may not be listed")
         found.append(Failure.of(error, path.as_posix()) if unlisted else path.as_posix())
-    return found or [
-        Failure.of(AudioNotFoundError(directory, "there are no recordings in this directory"), directory)
-    ]
+    return found or [Failure.of(AudioNotFoundError(directory, "there are no recordings in this directory"), directory)]
 
 
 def _present(path: str) -> str | Failure:

@@ -95,9 +95,7 @@ def fetch(
 @app.command()
 def verify(
     context: typer.Context,
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Default: all in the cache.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Default: all in the cache.")] = None,
 ) -> None:
     """Hash every cached file; exit with 1 when something is damaged."""
     store = _store(context)
@@ -108,11 +106,7 @@ def verify(
     for name in names or cached:
         problems = store.verify(name)
         failed |= bool(problems)
-        print(
-            f"{name}: {'; '.join(problems)}. Run: aligncap weights fetch {name}"
-            if problems
-            else f"{name}: ok"
-        )
+        print(f"{name}: {'; '.join(problems)}. Run: aligncap weights fetch {name}" if problems else f"{name}: ok")
     if failed:
         raise typer.Exit(1)
 

@@ -40,9 +40,7 @@ def label_probabilities(
     mask: Tensor = inputs["attention_mask"]
     batch, count, longest = len(mask), len(answers), max(map(len, answers))
     if prefix is None:
-        out = model(
-            input_ids=inputs["input_ids"], attention_mask=mask, speech=speech, use_cache=True, logits_to_keep=1
-        )
+        out = model(input_ids=inputs["input_ids"], attention_mask=mask, speech=speech, use_cache=True, logits_to_keep=1)
     else:
         out = model(
             input_ids=inputs["input_ids"][:, prefix.length :],

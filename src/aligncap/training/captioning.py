@@ -68,9 +68,7 @@ def make_example(
         instruction = str(rng.choice(instructions_for(known)))
     clues = ""
     if rng.random() < stage.clue_share:
-        hypotheses = trusted(
-            logits[row], data.targets[row], emotions.index(clip.emotion), stage.clue_trust, rng
-        )
+        hypotheses = trusted(logits[row], data.targets[row], emotions.index(clip.emotion), stage.clue_trust, rng)
         clues = clue_prompt(list(zip(emotions, hypotheses.softmax(-1).tolist(), strict=True)), voice)
     elif INSTRUCTIONS[instruction] != "word":
         # nothing measured is at hand: claims about the voice would have no ground
@@ -158,9 +156,7 @@ def train_captions(
             heads = set_cross_entropy(speech.bridge_logits, data.targets[rows], data.allowed[rows]).mean()
             total = loss + stage.head_weight * heads
             if not bool(torch.isfinite(total)):
-                raise AlignCapError(
-                    f"loss {float(total)} at step {step}; clips: {[data.clips[r].id for r in rows]}"
-                )
+                raise AlignCapError(f"loss {float(total)} at step {step}; clips: {[data.clips[r].id for r in rows]}")
             optimizer.zero_grad()
             total.backward()
             nn.utils.clip_grad_norm_([*adapters, *rest], 1.0)
@@ -213,17 +209,13 @@ def _save(
     path.with_suffix(".part").replace(path)
 
 
-def _resume(
-    model: AlignCapForConditionalGeneration, optimizer: object, schedule: object, path: Path
-) -> list[float]:
+def _resume(model: AlignCapForConditionalGeneration, optimizer: object, schedule: object, path: Path) -> list[float]:
     if not path.exists():
         return []
     try:
         state = torch.load(path, weights_only=True)
     except Exception as error:
-        raise CheckpointError(
-            f"{path}: damaged state of a run ({error}); delete it to begin again"
-        ) from error
+        raise CheckpointError(f"{path}: damaged state of a run ({error}); delete it to begin again") from error
     model.load_own(state["model"])
     optimizer.load_state_dict(state["optimizer"])  # type: ignore[attr-defined]
     schedule.load_state_dict(state["schedule"])  # type: ignore[attr-defined]

@@ -49,10 +49,7 @@ def read_manifest(path: Path) -> list[Clip]:
     missing = [column for column in _COLUMNS if not rows or column not in rows[0]]
     if missing:
         raise AlignCapError(f"{path}: no rows, or no column {', '.join(missing)}")
-    clips = [
-        Clip(audio=path.parent / row["audio"], **{k: row[k] for k in _COLUMNS if k != "audio"})
-        for row in rows
-    ]
+    clips = [Clip(audio=path.parent / row["audio"], **{k: row[k] for k in _COLUMNS if k != "audio"}) for row in rows]
     twice = [name for name, count in Counter(clip.id for clip in clips).items() if count > 1]
     if twice:
         raise AlignCapError(f"{path}: duplicate id {twice[0]!r}")

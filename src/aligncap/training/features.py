@@ -89,16 +89,11 @@ def extract(
     }
     place = folder / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)
-    (place / "key.json").write_text(
-        json.dumps({k: v for k, v in key.items() if k != "clips"}, indent=2) + "\n"
-    )
+    (place / "key.json").write_text(json.dumps({k: v for k, v in key.items() if k != "clips"}, indent=2) + "\n")
     starts = range(0, len(clips), _SHARD)
     todo = [start for start in starts if not (place / f"{start:06d}.json").exists()]
     if todo:
-        jobs = [
-            (model, list(clips[start : start + _SHARD]), place / f"{start:06d}", augmented, seed)
-            for start in todo
-        ]
+        jobs = [(model, list(clips[start : start + _SHARD]), place / f"{start:06d}", augmented, seed) for start in todo]
         with progress_bar() as bar, ProcessPoolExecutor(workers, get_context("spawn")) as pool:
             task = bar.add_task(
                 f"features{' (augmented)' if augmented else ''}",

@@ -63,8 +63,7 @@ class WarmStartStage:
     Attributes:
         nuisance_strength: how strongly the directions in which speakers differ are damped (`UtteranceSummary`).
         penalty: L2 penalty of the linear emotion head.
-        prior: emotion → how often the emotion head is to expect it, relative to the others (default 1): lower for
-            labels that few corpora use.
+        unrestricted: share of the emotion head's loss that is taken over all labels, not the corpus's own.
         epochs: passes over the training clips.
         batch_size: clips a step.
         learning_rate: peak of the one-cycle schedule.
@@ -75,7 +74,7 @@ class WarmStartStage:
 
     nuisance_strength: float = 1.0
     penalty: float = 0.03
-    prior: dict[str, float] = field(default_factory=dict)
+    unrestricted: float = 0.1
     epochs: int = 8
     batch_size: int = 64
     learning_rate: float = 1e-3
@@ -161,9 +160,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
-            raise AlignCapError(
-                f"{override!r}: overrides look like key=value, for example captions.steps=100"
-            )
+            raise AlignCapError(f"{override!r}: overrides look like key=value, for example captions.steps=100")
         place = content
         *parents, last = key.split(".")
         for parent in parents:

@@ -100,9 +100,7 @@ def training_set(clips: list[Clip], recipe: Recipe, split: str) -> TrainingSet:
     folder = Path(recipe.output) / "features"
     copies: list[Features] = []
     for copy in range(recipe.augmented_copies + 1):
-        copies.append(
-            extract(clips, recipe.model, folder, augmented=copy > 0, seed=copy, workers=recipe.workers)
-        )
+        copies.append(extract(clips, recipe.model, folder, augmented=copy > 0, seed=copy, workers=recipe.workers))
     for name, reason in copies[0].failures.items():
         Console(stderr=True).print(f"left out: {name}: {reason}")
     targets, allowed = label_sets(clips, EMOTIONS, recipe.corpora)
@@ -110,10 +108,7 @@ def training_set(clips: list[Clip], recipe: Recipe, split: str) -> TrainingSet:
     weights = np.zeros(len(clips), np.float32)
     weights[chosen] = balance([clips[row] for row in chosen], recipe.corpora)
     rows = [
-        (index, copy)
-        for copy in copies
-        for index in chosen
-        if copy.states[index] is not None and targets[index].any()
+        (index, copy) for copy in copies for index in chosen if copy.states[index] is not None and targets[index].any()
     ]
     index = np.array([row for row, _ in rows])
     return TrainingSet(
@@ -152,8 +147,6 @@ def _claim(output: Path, recipe: Recipe) -> None:
     text = yaml.safe_dump(content, sort_keys=False)
     path = output / "recipe.yaml"
     if path.exists() and path.read_text() != text:
-        raise AlignCapError(
-            f"{output} was begun with another recipe or manifest: choose another output=FOLDER"
-        )
+        raise AlignCapError(f"{output} was begun with another recipe or manifest: choose another output=FOLDER")
     output.mkdir(parents=True, exist_ok=True)
     path.write_text(text)

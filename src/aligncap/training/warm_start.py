@@ -62,7 +62,7 @@ def summaries(states: Sequence[NDArray[np.float16]]) -> Tensor:
 
 
 def fit_linear_head(
-    x: Tensor, targets: Tensor, allowed: Tensor, weights: Tensor, penalty: float
+    x: Tensor, targets: Tensor, allowed: Tensor, weights: Tensor, penalty: float, unrestricted: float = 0.0
 ) -> tuple[Tensor, Tensor]:
     """Multinomial regression with set-valued labels and an L2 penalty, by L-BFGS.
 
@@ -72,17 +72,24 @@ def fit_linear_head(
         allowed: (N, classes) bool.
         weights: (N,).
         penalty: factor of the squared norm of the weights.
+        unrestricted: share of the loss that is taken over all classes rather than over ``allowed``. Without any,
+            nothing says how likely a class is that a corpus lacks, and one that few corpora label is heard
+            everywhere.
 
     Returns:
         weight (classes, size) and bias (classes,).
     """
     weight = torch.zeros(targets.shape[1], x.shape[1], requires_grad=True)
     bias = torch.zeros(targets.shape[1], requires_grad=True)
+    everything = torch.ones_like(allowed)
     solver = torch.optim.LBFGS([weight, bias], max_iter=80, history_size=10, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         solver.zero_grad()
-        losses = set_cross_entropy(x @ weight.T + bias, targets, allowed)
+        logits = x @ weight.T + bias
+        losses = set_cross_entropy(logits, targets, allowed)
+        if unrestricted:
+            losses = (1 - unrestricted) * losses + unrestricted * set_cross_entropy(logits, targets, everything)
         loss = (losses * weights).sum() / weights.sum() + penalty * weight.square().sum()
         loss.backward()
         return loss
@@ -103,9 +110,7 @@ def out_of_fold(x: Tensor, data: TrainingSet, penalty: float, folds: int, seed: 
     logits = torch.zeros(data.targets.shape)
     for held_out in range(folds):
         rest = fold != held_out
-        weight, bias = fit_linear_head(
-            x[rest], data.targets[rest], data.allowed[rest], data.weights[rest], penalty
-        )
+        weight, bias = fit_linear_head(x[rest], data.targets[rest], data.allowed[rest], data.weights[rest], penalty)
         logits[~rest] = x[~rest] @ weight.T + bias
     return logits
 
@@ -116,36 +121,11 @@ def fit_summary(model: AlignCapForConditionalGeneration, data: TrainingSet, stag
     summary: UtteranceSummary = model.summary
     summary.fit(means, [f"{clip.corpus}/{clip.speaker}" for clip in data.clips], stage.nuisance_strength)
     x = summary.normalise(means)
-    weight, bias = fit_linear_head(x, data.targets, data.allowed, data.weights, stage.penalty)
-    prior = torch.tensor([stage.prior.get(emotion, 1.0) for emotion in model.config.emotions])
-    bias = bias + match_prior(x @ weight.T + bias, data.weights, prior)
+    weight, bias = fit_linear_head(x, data.targets, data.allowed, data.weights, stage.penalty, stage.unrestricted)
     with torch.no_grad():
         model.emotion_head.weight.copy_(weight)
         model.emotion_head.bias.copy_(bias)
     return x
-
-
-def match_prior(logits: Tensor, weights: Tensor, prior: Tensor, rounds: int = 100) -> Tensor:
-    """Bias that makes the mean probability of every class equal to a prior.
-
-    A softmax restricted to each corpus's labels says nothing of how likely a label is that the corpus lacks: a
-    label of one corpus only would be heard everywhere. Fixed-point iteration (Saerens et al. 2002).
-
-    Args:
-        logits: (N, classes).
-        weights: (N,) of the clips.
-        prior: (classes,) positive; need not sum to 1.
-        rounds: iterations.
-
-    Returns:
-        (classes,) to be added to the logits.
-    """
-    prior = prior / prior.sum()
-    bias = torch.zeros_like(prior)
-    for _ in range(rounds):
-        mean = ((logits + bias).softmax(-1) * weights[:, None]).sum(0) / weights.sum()
-        bias = bias + 0.5 * (prior / mean).log()
-    return bias
 
 
 def warm_start(
@@ -171,9 +151,7 @@ def warm_start(
             total = 0.0
             for at in range(0, len(order) - stage.batch_size + 1, stage.batch_size):
                 rows = order[at : at + stage.batch_size]
-                states, mask = pad_states(
-                    [drop_frames(data.states[r], stage.frame_dropout, rng) for r in rows]
-                )
+                states, mask = pad_states([drop_frames(data.states[r], stage.frame_dropout, rng) for r in rows])
                 logits = model.hear_states(states, mask).bridge_logits
                 losses = set_cross_entropy(logits, data.targets[rows], data.allowed[rows])
                 loss = (losses * data.weights[rows]).mean()
