@@ -438,9 +438,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description="Make the example recordings.", epilog="Needs flite on PATH, and pyworld."
     )
-    parser.add_argument(
-        "--output", type=Path, default=here, metavar="DIR", help="where to (default: %(default)s)"
-    )
+    parser.add_argument("--output", type=Path, default=here, metavar="DIR", help="where to (default: %(default)s)")
     parser.add_argument("--check", action="store_true", help="write nothing, compare with the files in DIR")
     options = parser.parse_args(arguments)
     if shutil.which("flite") is None:

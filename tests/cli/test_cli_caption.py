@@ -273,6 +273,12 @@ def test_no_recordings(cli) -> None:
     assert cli("caption").code == 2
 
 
+def test_an_empty_name(cli) -> None:
+    done = cli("caption", "one.wav", "")
+    assert (done.code, done.out) == (2, "")
+    assert "a name is empty" in done.err
+
+
 def test_no_such_device(cli, monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     done = cli("caption", "one.wav", "--device", "cuda")

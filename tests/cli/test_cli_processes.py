@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -97,6 +98,16 @@ def test_full_disk() -> None:
     done = aligncap("caption", "a.wav", "-o", "/dev/full", "-f", "csv")
     assert done.returncode == 1
     assert done.stderr.decode() == "error: /dev/full: it cannot be written: No space left on device\n"
+
+
+def test_closed_streams() -> None:
+    command = " ".join(map(shlex.quote, COMMAND))
+    done = subprocess.run(["bash", "-c", f"{command} caption a.wav >&-"], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert b"standard output is closed" in done.stderr
+    done = subprocess.run(["bash", "-c", f"{command} caption a.wav 2>&-"], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert done.stdout.decode() == "a.wav: Sounds fine, naïve…\n"
 
 
 def test_interrupt_loses_nothing() -> None:

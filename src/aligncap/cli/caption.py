@@ -102,6 +102,10 @@ def caption(
     """
     if prompt is not None and not prompt.strip():
         raise typer.BadParameter("it is empty: say what to describe, or leave it out", param_hint="--prompt")
+    if output is None and sys.stdout is None:
+        raise typer.BadParameter("standard output is closed: name a file", param_hint="--output")
+    if "" in recordings:
+        raise typer.BadParameter("a name is empty", param_hint="FILE|DIR|-")
     sampling = _sampling(temperature, top_p, seed)
     form = format or _format_of(output)
     sources = _collect(recordings)

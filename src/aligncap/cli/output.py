@@ -59,7 +59,7 @@ class Output:
     @property
     def on_terminal(self) -> bool:
         """Whether the lines go to a terminal, where a bar would be in their way."""
-        return self.path is None and sys.stdout.isatty()
+        return self.path is None and _is_terminal(sys.stdout)
 
     def close(self) -> None:
         """Close the file, if there is one."""
@@ -74,11 +74,15 @@ class Output:
 
 def _standard_output() -> IO[str]:
     if isinstance(sys.stdout, io.TextIOWrapper):
-        if sys.stdout.isatty():
+        if _is_terminal(sys.stdout):
             sys.stdout.reconfigure(errors="backslashreplace")
         else:  # as in a file; names that are not valid UTF-8 come out as the bytes that they are
             sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")
     return sys.stdout
+
+
+def _is_terminal(stream: IO[str] | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def _abandon(stream: IO[str] | None) -> None:
@@ -112,17 +116,18 @@ class Console:
     def complain(self, line: str) -> None:
         """Print a line."""
         with self.paused():
-            print(line, file=sys.stderr, flush=True)
+            if sys.stderr is not None:  # closed by the caller
+                print(line, file=sys.stderr, flush=True)
 
     def loading(self) -> None:
         """Say that it takes a while; what is loaded may show bars of its own."""
-        if sys.stderr.isatty():
+        if _is_terminal(sys.stderr):
             self.say("loading the model …")
 
     @contextmanager
     def bar(self) -> Iterator[None]:
         """Show a bar for as long as the block runs."""
-        if self._quiet or not sys.stderr.isatty():
+        if self._quiet or not _is_terminal(sys.stderr):
             yield
             return
         from rich.console import Console as RichConsole

@@ -129,7 +129,8 @@ def _extract_shard(job: tuple[ModelRecipe, list[Clip], Path, bool, int]) -> None
     config = AlignCapConfig(encoder.encoder.config.to_dict())
     processor = AlignCapProcessor(load_feature_extractor(model.speech_encoder), None, config)
     states: list[NDArray[np.float16]] = []
-    lengths, voice = [], []
+    lengths: list[int] = []
+    voice: list[list[tuple[str, str]]] = []
     failures: dict[str, str] = {}
     for clip in clips:
         try:
