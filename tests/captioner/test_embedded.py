@@ -29,7 +29,7 @@ def embedded() -> Captioner:
 
 @pytest.fixture(scope="session")
 def sounds() -> list[aligncap.Audio]:
-    """The examples, and from them: speech of 24 s and of 0.12 s, shouting, whispering, and mere noise."""
+    """The examples, and from them: speech of 24 s and of 0.12 s; and mere noise."""
     examples = [aligncap.read_audio(path) for path in EXAMPLES]
     speech = np.concatenate([audio.samples for audio in examples])
     noise = np.random.default_rng(0).normal(0, 0.05, 2 * RATE).astype(np.float32)
@@ -37,8 +37,6 @@ def sounds() -> list[aligncap.Audio]:
         *examples,
         aligncap.Audio(speech[: 24 * RATE], "long"),
         aligncap.Audio(speech[RATE : RATE + RATE * 12 // 100], "short"),
-        aligncap.Audio((examples[0].samples * 0.02).astype(np.float32), "soft"),
-        aligncap.Audio(np.clip(examples[1].samples * 8, -1, 1), "loud"),
         aligncap.Audio(noise, "noise"),
     ]
 
@@ -60,7 +58,7 @@ def test_stretches(alone: list[Caption]) -> None:
     assert [(result.start, result.end) for result in alone if result.audio == "long"] == [(0, 8), (8, 16), (16, 24)]
 
 
-@pytest.mark.parametrize(("batch_size", "order"), [(15, 1), (4, -1)])
+@pytest.mark.parametrize(("batch_size", "order"), [(13, 1), (4, -1)])
 def test_alone_and_in_any_batch(
     embedded: Captioner, sounds: list[aligncap.Audio], alone: list[Caption], batch_size: int, order: int
 ) -> None:

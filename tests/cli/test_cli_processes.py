@@ -36,7 +36,12 @@ def aligncap(*arguments: str | bytes, **options) -> subprocess.CompletedProcess[
 
 def start(*arguments: str, **options) -> subprocess.Popen[bytes]:
     environment = {**os.environ, **options.pop("env", {})}
-    return subprocess.Popen([*COMMAND, *arguments], env=environment, **options)
+    # a test run in the background of a shell ignores Ctrl-C, and its children would inherit that
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen([*COMMAND, *arguments], env=environment, **options)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_stdout_is_clean_and_stderr_has_no_bar_in_pipes() -> None:
