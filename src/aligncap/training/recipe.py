@@ -178,7 +178,7 @@ def _build(kind: Any, value: Any, where: str) -> Any:
             if key not in hints:
                 close = difflib.get_close_matches(str(key), hints, 1)
                 hint = f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(hints)}"
-                raise AlignCapError(f"recipe: unknown key {where}{key!r}{hint}")
+                raise AlignCapError(f"recipe: unknown key {where + str(key)!r}{hint}")
         return typing.cast("Any", kind)(
             **{key: _build(hints[key], item, f"{where}{key}.") for key, item in value.items()}
         )
