@@ -102,9 +102,13 @@ class WeightsDiskError(WeightsError):
 class CheckpointError(AlignCapError):
     """A checkpoint is missing, damaged, or does not fit the base weights."""
 
+    exit_code = 3
+
 
 class PromptError(AlignCapError):
     """A prompt cannot be rendered, or its speech placeholders do not match the speech embeddings."""
+
+    exit_code = 2
 
 
 class MissingExtraError(AlignCapError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +61,23 @@ def test_python_dash_m() -> None:
     command = [sys.executable, "-m", "aligncap", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout == f"aligncap {aligncap.__version__}\n"
+
+
+def test_training_without_torch_names_the_extra(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("seed: 1\n")
+    script = "import sys; sys.modules['torch'] = None; from aligncap.cli import main; main()"
+    command = [sys.executable, "-c", script, "train", "--config", str(tmp_path / "recipe.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr == "error: training needs extra packages: pip install 'aligncap[train]'\n"
+
+
+def test_a_missing_checkpoint_has_the_documented_exit_code(cli, tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    done = cli("caption", str(tmp_path / "a.wav"), "--checkpoint", str(tmp_path / "none"))
+    assert done.code == 3
+    assert "there is no such checkpoint" in done.err
+
+
+def test_exit_codes_are_those_of_the_help() -> None:
+    assert (aligncap.CheckpointError.exit_code, aligncap.PromptError.exit_code) == (3, 2)

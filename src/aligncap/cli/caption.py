@@ -98,7 +98,7 @@ def caption(
       0  every recording was captioned
       1  some failed; the others are written (or nothing could be written)
       2  wrong usage; nothing was done
-      3  base weights or Python packages are missing
+      3  the checkpoint, base weights or Python packages are missing
     """
     if prompt is not None and not prompt.strip():
         raise typer.BadParameter("it is empty: say what to describe, or leave it out", param_hint="--prompt")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from aligncap.errors import MissingExtraError
+
 __all__ = ["train"]
 
 
@@ -27,6 +29,11 @@ def train(
     from aligncap.training.recipe import load_recipe
 
     recipe = load_recipe(config, overrides or [])
-    from aligncap.training.run import train as run
+    try:
+        from aligncap.training.run import train as run
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("aligncap"):
+            raise
+        raise MissingExtraError("training", "train") from error
 
     typer.echo(f"checkpoint: {run(recipe)}")

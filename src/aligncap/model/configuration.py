@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, PretrainedConfig
@@ -131,6 +132,8 @@ def load_config(source: str, **kwargs: Any) -> AlignCapConfig:
     try:
         found, _ = AlignCapConfig.get_config_dict(source, **kwargs)
     except (OSError, ValueError) as error:
+        if not Path(source).is_dir():
+            raise CheckpointError(f"{source}: not found on the Hub, or the Hub cannot be reached") from error
         raise CheckpointError(f"{source}: config.json cannot be read ({str(error).splitlines()[0]})") from error
     if not found:
         raise CheckpointError(f"{source}: there is no config.json")
