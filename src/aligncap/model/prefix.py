@@ -27,8 +27,13 @@ class Prefix:
     cache: Any
 
     def copy(self) -> Any:
-        """A cache that may be used up."""
-        return copy.deepcopy(self.cache)
+        """A cache that may be used up.
+
+        Its layers put new tensors in the place of theirs as they grow, so sharing the tensors is enough.
+        """
+        cache = copy.copy(self.cache)
+        cache.layers = [copy.copy(layer) for layer in cache.layers]
+        return cache
 
 
 def run_prefix(

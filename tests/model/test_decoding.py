@@ -1,0 +1,112 @@
+"""The lean loop writes what transformers' general one writes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import GenerationMixin, LogitsProcessorList, TemperatureLogitsWarper
+
+from aligncap.model.decoding import LlamaDecoder
+from aligncap.model.prefix import run_prefix
+from aligncap.testing import tiny_model
+
+CLUES = ["Feeling: sad.", "", "Feeling: angry, perhaps afraid. Voice: fast."]
+
+
+@pytest.fixture
+def ready(tmp_path: Path) -> Any:
+    """A merged model whose adapters did something, and prompts of three lengths."""
+    model, processor = tiny_model("whisper", "llama", tmp_path)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0, 0.3)
+    model.eval().merge_adapters()
+    clips = [np.random.default_rng(n).normal(size=n).astype(np.float32) for n in (16000, 40000, 9000)]
+    features = processor.features(clips)
+    with torch.inference_mode():
+        speech = model.hear(features["features"], features["feature_lengths"])
+    return model, processor, speech
+
+
+def general(model: Any, prompts: Any, speech: Any, **options: Any) -> torch.Tensor:
+    embedded = model.embed(prompts["input_ids"], speech)
+    return model.language_model.generate(
+        inputs_embeds=embedded, attention_mask=prompts["attention_mask"], do_sample=False, **options
+    )
+
+
+@pytest.mark.parametrize("rows", [[0, 1, 2], [1]])
+def test_the_same_tokens_as_the_general_loop(ready: Any, rows: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    model, processor, speech = ready
+    speech = speech.select(rows)
+    speech.embeddings, speech.mask = (x[:, : int(speech.mask.sum(1).max())] for x in (speech.embeddings, speech.mask))
+    prompts = processor.prompts(speech.mask.sum(1).tolist(), clues=[CLUES[row] for row in rows])
+    assert (len(rows) == 1) == bool(prompts["attention_mask"].all())
+    with torch.inference_mode():
+        expected = general(model, prompts, speech, max_new_tokens=24)
+        assert len(set(expected.flatten().tolist())) > 3
+        monkeypatch.setattr(GenerationMixin, "generate", None)
+        written = model.generate(**prompts, speech=speech, max_new_tokens=24, do_sample=False)
+    assert torch.equal(written, expected)
+
+
+def test_rows_end_where_they_say_so(ready: Any) -> None:
+    model, processor, speech = ready
+    prompts = processor.prompts(speech.mask.sum(1).tolist(), clues=CLUES)
+    with torch.inference_mode():
+        free = general(model, prompts, speech, max_new_tokens=12)
+        model.generation_config.eos_token_id = [int(free[0, 3]), int(free[1, 7])]
+        model.generation_config.pad_token_id = 1
+        expected = general(model, prompts, speech, max_new_tokens=12)
+        assert (expected == 1).any()
+        written = model.generate(**prompts, speech=speech, max_new_tokens=12, do_sample=False)
+    assert torch.equal(written, expected)
+
+
+def test_goes_on_from_a_prefix_and_changes_scores(ready: Any) -> None:
+    model, processor, speech = ready
+    counts = speech.mask.sum(1).tolist()
+    prompts = processor.prompts(counts, "Describe.", CLUES)
+    other = processor.prompts(counts, "What does the speaker feel?", CLUES)
+
+    class Forbid:
+        def __call__(self, written: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            scores = scores.clone()
+            if written.shape[1]:
+                scores.scatter_(1, written, -torch.inf)  # nothing twice
+            return scores
+
+    processors = LogitsProcessorList([TemperatureLogitsWarper(0.5), Forbid()])
+    with torch.inference_mode():
+        expected = general(model, prompts, speech, max_new_tokens=9, logits_processor=processors)
+        prefix = run_prefix(model, other, prompts, speech)
+        before = [layer.keys.clone() for layer in prefix.cache.layers]
+        for _ in range(2):
+            written = model.generate(
+                **prompts,
+                speech=speech,
+                max_new_tokens=9,
+                do_sample=False,
+                past_key_values=prefix.copy(),
+                logits_processor=processors,
+            )
+            assert torch.equal(written, expected)
+    assert all(torch.equal(a, layer.keys) for a, layer in zip(before, prefix.cache.layers, strict=True))
+
+
+def test_what_it_cannot_decode_goes_the_general_way(ready: Any, tmp_path: Path) -> None:
+    model, processor, speech = ready
+    assert LlamaDecoder.supports(model.language_model)
+    prompts = processor.prompts(speech.mask.sum(1).tolist(), clues=CLUES)
+    with torch.inference_mode():
+        before = model.generate(**prompts, speech=speech, max_new_tokens=5, do_sample=False)
+        assert model.generate(**prompts, speech=speech, max_new_tokens=5, num_beams=2).shape[0] == 3
+        model.language_model.double().float()
+        assert not model._decoder.attached()
+        assert torch.equal(model.generate(**prompts, speech=speech, max_new_tokens=5, do_sample=False), before)
+    for family in ("qwen3", "gemma3"):
+        assert not LlamaDecoder.supports(tiny_model("whisper", family, tmp_path)[0].language_model)
+    assert not LlamaDecoder.supports(tiny_model("whisper", "llama", tmp_path)[0].language_model), "not merged"
