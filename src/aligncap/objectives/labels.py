@@ -1,4 +1,4 @@
-"""Training objectives as pure functions of tensors; nothing of ours is imported here."""
+"""Losses on class labels."""
 
 from __future__ import annotations
 
