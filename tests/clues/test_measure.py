@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from aligncap.audio import read_audio
 from aligncap.clues import MeasuredClues, measure
 from aligncap.errors import AudioInvalidError
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 RATE = 16000
 FORMANTS = ((600.0, 90.0), (1400.0, 110.0), (2500.0, 150.0))
 Signal = NDArray[np.float64]
@@ -59,7 +62,8 @@ def unmeasured(measured: MeasuredClues) -> set[str]:
     return {name for name, value in asdict(measured).items() if np.isnan(value)}
 
 
-NEEDS_VOICE = {field.name for field in fields(MeasuredClues)} - {"duration_s", "voiced_share"}
+NEEDS_VOICE = {field.name for field in fields(MeasuredClues)} - {"duration_s", "voiced_share", "clipped_share"}
+NEEDS_A_CONTOUR = {"f0_spread_semitones", "f0_slope_semitones_per_s", "level_range_db", "syllables_per_s"}
 
 
 @pytest.mark.parametrize("hz", [75.0, 100.0, 140.0, 210.0, 330.0, 480.0, 600.0])
@@ -179,6 +183,20 @@ def test_resampling_moves_pitch_and_pace_together(factor: float) -> None:
     assert after.f0_spread_semitones == pytest.approx(before.f0_spread_semitones, abs=0.1)
 
 
+@pytest.mark.parametrize("name", ["angry_awb", "neutral_rms", "surprised_slt"])
+def test_the_same_clip_played_faster_and_louder(name: str) -> None:
+    clip = read_audio(EXAMPLES / f"{name}.flac").samples
+    measured = []
+    for factor in (0.85, 1.0, 1.2):
+        position = np.arange(0, len(clip) - 1, factor)
+        measured.append(clues(factor * np.interp(position, np.arange(len(clip)), clip)))
+    pitch, pace = ([getattr(item, clue) for item in measured] for clue in ("f0_median_hz", "syllables_per_s"))
+    assert pitch == sorted(pitch)
+    assert pitch[2] / pitch[0] == pytest.approx(1.2 / 0.85, rel=0.03)
+    assert pace[2] / pace[0] == pytest.approx(1.2 / 0.85, rel=0.2)  # a syllable more or less hides smaller steps
+    assert measured[2].level_dbfs - measured[0].level_dbfs == pytest.approx(20 * np.log10(1.2 / 0.85), abs=0.5)
+
+
 @pytest.mark.parametrize("gain", [1e-12, 0.05, 3.0, 1e12])
 def test_gain_changes_nothing(gain: float) -> None:
     contour = 170.0 * 2 ** (3 * np.sin(2 * np.pi * 0.7 * seconds(2.0)) / 12)
@@ -186,6 +204,9 @@ def test_gain_changes_nothing(gain: float) -> None:
     speech = with_noise(np.concatenate([phrase, silence(0.4), phrase]), 25.0).astype(np.float32)
     reference, scaled = asdict(measure(speech)), asdict(measure(speech * np.float32(gain)))
     assert not unmeasured(measure(speech))
+    assert scaled.pop("level_dbfs") - reference.pop("level_dbfs") == pytest.approx(20 * np.log10(gain), abs=0.01)
+    for name in ("jitter_percent", "shimmer_percent"):  # two periods match almost equally well in a sum of two voices
+        assert scaled.pop(name) == pytest.approx(reference.pop(name), rel=0.2)
     assert scaled == pytest.approx(reference, rel=1e-3, abs=1e-3)
 
 
@@ -237,19 +258,14 @@ def test_very_short_recordings_do_not_crash(length: float, kind: str) -> None:
 def test_one_short_vowel_has_a_pitch_but_no_pace() -> None:
     measured = clues(np.concatenate([silence(0.3), voice(250.0, 0.3), silence(0.3)]))
     assert measured.f0_median_hz == pytest.approx(250.0, rel=0.01)
-    assert unmeasured(measured) == {
-        "f0_spread_semitones",
-        "f0_slope_semitones_per_s",
-        "level_range_db",
-        "syllables_per_s",
-    }
+    assert unmeasured(measured) == NEEDS_A_CONTOUR | {"tremor_semitones"}
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.25])
 def test_silence_has_no_clues_but_its_length(offset: float) -> None:
     measured = clues(silence(1.5) + offset)
     assert measured.duration_s == 1.5
-    assert unmeasured(measured) == NEEDS_VOICE | {"voiced_share"}
+    assert unmeasured(measured) == NEEDS_VOICE | {"voiced_share", "clipped_share"}
 
 
 def test_long_recordings_are_measured_across_blocks() -> None:

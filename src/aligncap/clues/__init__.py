@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
-from aligncap.clues.measure import MeasuredClues, measure
-from aligncap.clues.words import ClueWord, clue_words
+from aligncap.clues.measure import Contours, MeasuredClues, contours, measure
+from aligncap.clues.words import (
+    BASIC_DIMENSIONS,
+    DIMENSIONS,
+    ClueWord,
+    Population,
+    SpeakerReference,
+    clue_record,
+    clue_words,
+    said_with_number,
+    speaker_reference,
+)
 
-__all__ = ["ClueWord", "MeasuredClues", "clue_words", "measure"]
+__all__ = [
+    "BASIC_DIMENSIONS",
+    "DIMENSIONS",
+    "ClueWord",
+    "Contours",
+    "MeasuredClues",
+    "Population",
+    "SpeakerReference",
+    "clue_record",
+    "clue_words",
+    "contours",
+    "measure",
+    "said_with_number",
+    "speaker_reference",
+]
