@@ -1,118 +1,122 @@
 """A whole run on tiny random base weights and synthetic recordings: it is the engine that is tested, not quality."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 import torch
+from conftest import Train
 from safetensors.torch import load_file
 
 from aligncap.errors import AlignCapError
 from aligncap.model import AlignCapForConditionalGeneration
-from aligncap.testing import tiny_language_model, tiny_speech_encoder
-from aligncap.training import captioning
-from aligncap.training.recipe import Recipe, load_recipe
-from aligncap.training.run import train
+from aligncap.training import networks
+from aligncap.training.recipe import load_recipe
+from aligncap.training.run import train as run_recipe
+
+NO_DROPOUT = "model.bridge.dropout=0.0"
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    rows = ["id,audio,corpus,speaker,gender,emotion,intensity,split"]
-    for corpus, labels in (("acted", ["angry", "sad"]), ("arousal", ["low", "high"])):
-        for speaker in range(4):
-            for take in range(4):
-                name = f"{corpus}{speaker}{take}"
-                tone = np.sin(2 * np.pi * (120 + 90 * (take % 2)) * np.arange(8000) / 16000)
-                soundfile.write(folder / f"{name}.wav", 0.1 * tone + 0.01 * rng.normal(size=8000), 16000)
-                split = "dev" if speaker == 3 else "train"
-                rows.append(f"{name},{name}.wav,{corpus},{corpus}{speaker},,{labels[take % 2]},,{split}")
-    (folder / "silent.wav").write_bytes(b"")
-    rows.append("bad,silent.wav,acted,acted0,,sad,,train")
-    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
-    tiny_speech_encoder("whisper", folder / "encoder")
-    tiny_language_model("llama", folder / "llm")
-    recipe = {
-        "manifest": str(folder / "manifest.csv"),
-        "workers": 1,
-        "corpora": {"arousal": {"labels": {"low": ["sad"], "high": ["angry"]}, "captions": False}},
-        "model": {
-            "speech_encoder": str(folder / "encoder"),
-            "language_model": str(folder / "llm"),
-            "taps": [1, 2],
-            "bridge": {"width": 16, "layers": 1, "heads": 2, "nuisance_rank": 3},
-            "lora": {"rank": 2, "targets": ["q_proj", "v_proj"]},
-        },
-        "warm_start": {"epochs": 1, "batch_size": 8, "folds": 2},
-        "captions": {"steps": 6, "batch_size": 4, "save_every": 2, "bf16": False},
-    }
-    (folder / "recipe.yaml").write_text(json.dumps(recipe))
-    return folder
+def test_the_checkpoint_loads_and_holds_our_tensors_alone(finished: Path) -> None:
+    model = AlignCapForConditionalGeneration.from_pretrained(finished / "checkpoint")
+    assert set(load_file(finished / "checkpoint" / "model.safetensors")) == set(model.own_state())
+    assert not any("teacher" in name or name.startswith("speech_encoder") for name in model.own_state())
 
 
-def recipe_for(data: Path, output: Path, *overrides: str) -> Recipe:
-    return load_recipe(data / "recipe.yaml", [f"output={output}", *overrides])
+def test_what_is_left_of_a_run(finished: Path) -> None:
+    accuracy = json.loads((finished / "teacher" / "accuracy.json").read_text())
+    assert set(accuracy) == {"clips", "greedy", "sampled"}
+    assert (finished / "left_out.csv").read_text().splitlines() == ["id,reason", "broken,the file is empty (0 bytes)"]
+    for stage in ("teacher", "align"):
+        assert (finished / stage / "losses.png").read_bytes().startswith(b"\x89PNG")
+        assert len(list((finished / stage).glob("checkpoint-*"))) == 2
+        assert not list((finished / stage).glob("*.part"))
+    assert load_recipe(finished / "recipe.yaml").align.steps == 6
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train(recipe_for(data, tmp_path_factory.mktemp("run")))
+def test_finished_stages_are_not_repeated(train: Train, finished: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*.safetensors")}
+    done = train("all", f"output={finished}", NO_DROPOUT)
+    assert done.out == f"checkpoint: {finished / 'checkpoint'}\n"
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*.safetensors")} == before
 
 
-def test_the_checkpoint_loads_and_holds_our_tensors_alone(uninterrupted: Path) -> None:
-    model = AlignCapForConditionalGeneration.from_pretrained(uninterrupted)
-    assert set(load_file(uninterrupted / "model.safetensors")) == set(model.own_state())
-    assert not any(name.startswith("speech_encoder") for name in model.own_state())
+def test_other_settings_are_refused_in_the_same_folder_and_named(train: Train, finished: Path) -> None:
+    done = train("align", f"output={finished}", NO_DROPOUT, "align.lambda_ce=0")
+    assert done.code == 1
+    assert "align.lambda_ce 1.0 → 0" in done.err
+    assert f"base={finished}" in done.err
 
 
-def test_a_run_that_was_interrupted_ends_the_same(
-    data: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_without_a_teacher_has_none(train: Train, finished: Path, tmp_path: Path) -> None:
+    done = train("align", f"output={tmp_path}", f"base={finished}", NO_DROPOUT, "align.lambda_kd=0")
+    assert done.code == 0
+    assert not (tmp_path / "teacher").exists()
+    assert "teacher:" not in done.err
+    log = json.loads((tmp_path / "align" / "log.json").read_text())
+    assert all(point["kd"] == 0 for point in log)
+    assert log[0]["loss"] == pytest.approx(log[0]["ce"] + 0.3 * log[0]["head"], rel=1e-5)
+
+
+@pytest.mark.parametrize("cache", ["true", "false"])
+def test_a_teacher_from_another_language_model(
+    train: Train, finished: Path, data: Path, tmp_path: Path, cache: str
 ) -> None:
-    steps = 0
-    make_example = captioning.make_example
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-    def stop_in_the_fourth_step(*args: object, **kwargs: object) -> captioning.Example:
-        nonlocal steps
-        steps += 1
-        if steps == 14:
-            raise KeyboardInterrupt
-        return make_example(*args, **kwargs)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(captioning, "make_example", stop_in_the_fourth_step)
-    with pytest.raises(KeyboardInterrupt):
-        train(recipe_for(data, tmp_path / "run"))
-    monkeypatch.setattr(captioning, "make_example", make_example)
-    resumed = train(recipe_for(data, tmp_path / "run"))
-    ours, theirs = load_file(resumed / "model.safetensors"), load_file(uninterrupted / "model.safetensors")
-    for name, tensor in ours.items():
-        torch.testing.assert_close(tensor, theirs[name], rtol=1e-3, atol=1e-4)
-    losses = [
-        json.loads((folder.parent / "captions" / "losses.json").read_text()) for folder in (resumed, uninterrupted)
-    ]
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    config = LlamaConfig.from_pretrained(data / "llm", hidden_size=24, head_dim=12, num_hidden_layers=3)
+    torch.manual_seed(0)
+    LlamaForCausalLM(config).save_pretrained(tmp_path / "larger")
+    AutoTokenizer.from_pretrained(data / "llm").save_pretrained(tmp_path / "larger")
+    done = train(
+        "align",
+        f"output={tmp_path / 'run'}",
+        f"base={finished}",
+        NO_DROPOUT,
+        f"teacher.language_model={tmp_path / 'larger'}",
+        f"align.cache={cache}",
+        "align.steps=1",
+    )
+    assert done.code == 0, done.err
+    assert json.loads((tmp_path / "run" / "align" / "log.json").read_text())[0]["kd"] > 0
 
 
-def test_another_recipe_is_refused_in_the_same_folder(data: Path, uninterrupted: Path) -> None:
-    with pytest.raises(AlignCapError, match="another recipe"):
-        train(recipe_for(data, uninterrupted.parent, "seed=9"))
+def test_a_loss_that_is_not_a_number_stops_the_run_and_names_the_clips(
+    train: Train, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = networks.Student.forward
+    seen: list[int] = []
+
+    def nan_in_the_third_step(self: networks.Student, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        seen.append(1)
+        sums = forward(self, **inputs)
+        return {**sums, "ce": sums["ce"] * float("nan")} if len(seen) == 3 else sums
+
+    monkeypatch.setattr(networks.Student, "forward", nan_in_the_third_step)
+    done = train("align", f"output={tmp_path}", f"base={finished}", NO_DROPOUT)
+    assert done.code == 1
+    assert "the loss is nan in step 3" in done.err
+    (listed,) = (tmp_path / "align").glob("bad_batch-*.json")
+    clips = json.loads(listed.read_text())["clips"]
+    assert len(clips) == 8
+    assert all(clip.startswith("acted") for clip in clips)
+
+
+def test_faults_of_the_user(train: Train, data: Path, tmp_path: Path) -> None:
+    for overrides, message in [
+        (["manifest=''"], "manifest=PATH"),
+        (["align.micro_batch=3"], "cannot be split"),
+        (["align.report_to=[tensorbord]"], "unknown 'tensorbord'"),
+        (["align.lamda_kd=1"], "did you mean 'lambda_kd'"),
+    ]:
+        done = train("align", f"output={tmp_path}", "align.lambda_kd=0", *overrides)
+        assert done.code != 0
+        assert message in done.err
+        assert "Traceback" not in done.err
 
 
 def test_zero_shot_rows_cannot_be_trained_on(data: Path, tmp_path: Path) -> None:
     with pytest.raises(AlignCapError, match="evaluation only"):
-        train(recipe_for(data, tmp_path), split="zero_shot")
-
-
-def test_no_manifest_says_what_to_do(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(AlignCapError, match="manifest=PATH"):
-        train(recipe_for(data, tmp_path, "manifest=''"))
-
-
-def test_damaged_state_is_named(data: Path, tmp_path: Path) -> None:
-    output = tmp_path / "run"
-    train(recipe_for(data, output))
-    (output / "captions" / "state.pt").write_bytes(b"torn")
-    with pytest.raises(AlignCapError, match=r"state\.pt.*delete it"):
-        train(recipe_for(data, output))
+        run_recipe(load_recipe(data / "recipe.yaml", [f"output={tmp_path}"]), split="zero_shot")

@@ -1,8 +1,22 @@
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from aligncap.training.warm_start import drop_frames, fit_linear_head, pad_states, summaries
+from aligncap.corpora.row import Row
+from aligncap.model.configuration import EMOTIONS
+from aligncap.training.data import Clip, TrainingSet, balance, label_sets
+from aligncap.training.recipe import WarmStartStage
+from aligncap.training.warm_start import (
+    drop_frames,
+    fit_emotion_head,
+    fit_linear_head,
+    pad_states,
+    prior_shift,
+    summaries,
+)
 
 
 def test_linear_head_is_logistic_regression_where_labels_are_plain() -> None:
@@ -56,3 +70,42 @@ def test_dropped_frames_are_one_stretch_and_at_least_two_stay() -> None:
         missing = sorted(set(range(20)) - {int(k) for k in kept})
         assert missing == list(range(missing[0], missing[0] + len(missing))) if missing else True
     assert len(drop_frames(clip[:2], 0.9, rng)) == 2
+
+
+def test_prior_shift_makes_mean_probabilities_the_prior() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, weights = 2 * torch.randn(300, 4, generator=generator), torch.rand(300, generator=generator)
+    prior = torch.tensor([3.0, 1.0, 1.0, 1.0])
+    shift = prior_shift(logits, weights, prior)
+    mean = ((logits + shift).softmax(-1) * weights[:, None]).sum(0) / weights.sum()
+    torch.testing.assert_close(mean, prior / prior.sum(), atol=1e-4, rtol=1e-3)
+    assert prior_shift(logits, weights, torch.tensor([1.0, 1.0, 1.0, 0.0]))[3] == 0
+
+
+def test_corpora_count_equally_in_the_emotion_head_however_large() -> None:
+    """Two corpora that contradict each other: the smaller one has its say, and ten copies of it change nothing."""
+
+    def made(copies: int) -> tuple[torch.Tensor, TrainingSet]:
+        x, clips = [], []
+        for corpus, size, emotions in (("large", 90, ("angry", "sad")), ("small", 10 * copies, ("sad", "angry"))):
+            for number in range(size):
+                x.append([float(number % 2)])
+                row = Row(f"{corpus}/{number}", "a.wav", corpus=corpus, speaker="s", emotion=emotions[number % 2])
+                clips.append(Clip(row, Path("a.wav")))
+        targets, allowed = label_sets(clips, EMOTIONS, {})
+        weights = balance(clips, {})
+        states = [np.zeros((2, 1, 1), np.float16)] * len(clips)
+        empty: list[list[tuple[str, str]]] = [[]] * len(clips)
+        data = TrainingSet(clips, states, empty, *map(torch.from_numpy, (targets, allowed, weights)), [0] * len(clips))
+        return torch.tensor(x), data
+
+    stage = WarmStartStage(penalty=0.01, unrestricted=0.0, prior_strength=0.0)
+    angry, sad = EMOTIONS.index("angry"), EMOTIONS.index("sad")
+    for copies in (1, 10):
+        x, data = made(copies)
+        weight, bias = fit_emotion_head(x, data, stage)
+        logits = x @ weight.T + bias
+        torch.testing.assert_close(logits[:, angry], logits[:, sad], atol=2e-3, rtol=0)
+    x, data = made(1)
+    shifted = fit_emotion_head(x, data, replace(stage, prior={"angry": 3.0}, prior_strength=1.0))[1]
+    assert shifted[angry] - shifted[sad] > 0.9 * np.log(3)

@@ -1,7 +1,9 @@
-"""``aligncap train``: run a training recipe."""
+"""``aligncap train``: run a training recipe, or one stage of it."""
 
 from __future__ import annotations
 
+import os
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,28 +14,58 @@ from aligncap.errors import MissingExtraError
 __all__ = ["train"]
 
 
+class Stage(str, Enum):
+    """Stages of a run, in their order; each runs what it needs of the earlier ones."""
+
+    FEATURES = "features"
+    WARM_START = "warm-start"
+    TEACHER = "teacher"
+    ALIGN = "align"
+    ALL = "all"
+
+
 def train(
+    stage: Annotated[Stage, typer.Argument(help="What to run, with whatever it needs that is not there yet.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="key=value pairs that override the recipe, keys dotted.")
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Override fields of the recipe, keys dotted, values YAML."),
     ] = None,
     config: Annotated[Path, typer.Option(help="The recipe (YAML).")] = Path("configs/embedded.yaml"),
 ) -> None:
-    """Train a model: features of the frozen encoder, warm start of the bridge, captions, checkpoint.
-
-    An interrupted run goes on where it stopped when the same command is given again.
+    """Train a model: features of the frozen encoder, warm start of the bridge, teacher, align, checkpoint.
 
     \b
-    aligncap train --config configs/embedded.yaml manifest=data/manifest.csv
-    aligncap train --config configs/embedded.yaml manifest=data/manifest.csv output=runs/short captions.steps=100
+    features    what the frozen speech encoder makes of each recording
+    warm-start  emotion heads and bridge, on the corpora's labels
+    teacher     the language model that reads transcript and label learns to write captions
+    align       the model that hears learns to answer like the teacher; then the checkpoint
+    all         all of these
+
+    Give the same command again after an interruption, and it goes on where it stopped. Any number of processes
+    (accelerate launch, torchrun) gives the same run.
+
+    \b
+    aligncap train all --config configs/embedded.yaml manifest=data/manifest.csv
+    aligncap train teacher manifest=data/manifest.csv output=runs/one teacher.steps=200
+    aligncap train align manifest=data/manifest.csv base=runs/one output=runs/two align.lambda_ce=0
+    accelerate launch --config_file configs/accelerate/fsdp.yaml -m aligncap train align --config configs/paper.yaml
     """
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     from aligncap.training.recipe import load_recipe
 
     recipe = load_recipe(config, overrides or [])
     try:
         from aligncap.training.run import train as run
+        from aligncap.training.stage import Stopped
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("aligncap"):
             raise
         raise MissingExtraError("training", "train") from error
 
-    typer.echo(f"checkpoint: {run(recipe)}")
+    try:
+        made = run(recipe, stage.value)
+    except Stopped as stopped:
+        typer.echo(str(stopped), err=True)
+        raise typer.Exit(stopped.exit_code) from None
+    typer.echo(f"{'checkpoint' if stage in (Stage.ALIGN, Stage.ALL) else stage.value}: {made}")

@@ -20,13 +20,16 @@ from aligncap.errors import CheckpointError, PromptError
 from aligncap.model.base import fingerprint, load_language_model, load_speech_encoder, load_tokenizer
 from aligncap.model.bridge import build_bridge, layer_mix
 from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig, load_config
-from aligncap.model.lora import adapters_off, add_lora, merge_lora
+from aligncap.model.decoding import LlamaDecoder
+from aligncap.model.lora import TEACHER, add_lora, has_adapter, merge_lora, using_adapter
 from aligncap.model.speech_encoder import SpeechEncoder
 from aligncap.model.utterance import UtteranceSummary
+from aligncap.objectives import gather
 
-__all__ = ["AlignCapForConditionalGeneration", "AlignCapOutput", "SpeechEmbeddings"]
+__all__ = ["AlignCapForConditionalGeneration", "AlignCapOutput", "SpeechEmbeddings", "response_states"]
 
 WEIGHTS_FILE = "model.safetensors"
+_LEAN_OPTIONS = {"do_sample", "max_new_tokens", "past_key_values", "logits_processor"}
 
 
 @dataclass
@@ -90,6 +93,7 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.bridge_head = nn.Linear(text_config.hidden_size, len(config.emotions))
         self.language_model = language_model
         self.merged = False
+        self._decoder: LlamaDecoder | None = None
         self.speech_encoder.requires_grad_(False)
         self.language_model.requires_grad_(False)
         if config.lora_settings is not None:
@@ -213,31 +217,43 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     @contextmanager
     def teacher(self) -> Iterator[None]:
-        """Within the block the language model has its adapters off: it is the teacher, to be given text.
+        """Within the block the language model is the teacher, to be given text: the student's adapters are off.
+
+        The teacher's own adapters, where there are any, are on.
 
         Raises:
             CheckpointError: the adapters were merged and can no longer be switched off.
         """
         if self.merged:
             raise CheckpointError("the adapters were merged: load the checkpoint again to have its teacher")
-        with adapters_off(self.language_model):
+        with using_adapter(self.language_model, TEACHER if has_adapter(self.language_model, TEACHER) else None):
             yield
 
     def merge_adapters(self) -> None:
         """Fold the adapters into the language model: faster, but no teacher, training or saving after it."""
         merge_lora(self.language_model)
         self.merged = True
+        if LlamaDecoder.supports(self.language_model):
+            self._decoder = LlamaDecoder(self.language_model)
 
     def train_parts(self, *, bridge: bool = True, adapters: bool = True) -> None:
         """Choose what trains: bridge (with layer mix and emotion heads), adapters; never the base weights."""
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(_is_own(name) and (adapters if "lora_" in name else bridge))
 
-    def hear(self, features: Tensor, feature_lengths: Tensor) -> SpeechEmbeddings:
-        """Features of a batch of clips (see `SpeechEncoder.forward`) to speech embeddings."""
+    def hear(self, features: Tensor, feature_lengths: Tensor, offset: Tensor | None = None) -> SpeechEmbeddings:
+        """Features of a batch of clips (see `SpeechEncoder.forward`) to speech embeddings.
+
+        Args:
+            features: of the clips.
+            feature_lengths: (batch,).
+            offset: (taps, width), taken off every frame's states: what the user's recordings have in common
+                (see `aligncap.captioner.calibration`).
+        """
         with torch.no_grad():
             speech = self.speech_encoder(features.to(self.layer_weights.dtype), feature_lengths)
-        return self.hear_states(speech.states, speech.mask)
+        states = speech.states if offset is None else speech.states - offset.to(speech.states)
+        return self.hear_states(states, speech.mask)
 
     def hear_states(self, states: Tensor, mask: Tensor) -> SpeechEmbeddings:
         """Tapped states (batch, frames, taps, width) and their mask to speech embeddings."""
@@ -306,20 +322,17 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 speech = self.hear(features, feature_lengths)
             inputs_embeds = self.embed(input_ids, speech)
         emotion_logits = None if speech is None else speech.emotion_logits
+        if labels is not None:
+            hidden, targets = response_states(self.language_model, inputs_embeds, attention_mask, labels, **kwargs)
+            logits = self.language_model.get_output_embeddings()(hidden).float()
+            total = nn.functional.cross_entropy(logits, targets, reduction="sum")
+            count = len(targets) if num_items_in_batch is None else num_items_in_batch
+            return AlignCapOutput(total / count, None, None, emotion_logits)
         call = {"inputs_embeds": inputs_embeds, "attention_mask": attention_mask, **kwargs}
         if attention_mask is not None and "position_ids" not in kwargs and "past_key_values" not in kwargs:
-            call["position_ids"] = (attention_mask.long().cumsum(1) - 1).clamp(min=0)
-        if labels is None:
-            out = self.language_model(**call)
-            return AlignCapOutput(None, out.logits, out.past_key_values, emotion_logits)
-        hidden = self.language_model.base_model(**call, use_cache=False).last_hidden_state
-        # Position t predicts token t + 1: shift, then gather, so that the first response token is learned.
-        targets = labels[:, 1:]
-        chosen = targets != -100
-        logits = self.language_model.get_output_embeddings()(hidden[:, :-1][chosen]).float()
-        total = nn.functional.cross_entropy(logits, targets[chosen], reduction="sum")
-        count = chosen.sum() if num_items_in_batch is None else num_items_in_batch
-        return AlignCapOutput(total / count, None, None, emotion_logits)
+            call["position_ids"] = positions(attention_mask)
+        out = self.language_model(**call)
+        return AlignCapOutput(None, out.logits, out.past_key_values, emotion_logits)
 
     @torch.no_grad()
     def generate(
@@ -342,6 +355,10 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
             speech = self.hear(features, feature_lengths)
         embedded = self.embed(input_ids, speech)
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        greedy = kwargs.get("do_sample") is False and "max_new_tokens" in kwargs
+        if greedy and kwargs.keys() <= _LEAN_OPTIONS and self._decoder is not None and self._decoder.attached():
+            lean = {key: value for key, value in kwargs.items() if key != "do_sample"}
+            return self._decoder.generate(embedded, mask, **lean)
         return self.language_model.generate(inputs_embeds=embedded, attention_mask=mask, **kwargs)
 
     def get_input_embeddings(self) -> nn.Module:
@@ -353,6 +370,32 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return self.language_model.get_output_embeddings()
 
 
+def positions(attention_mask: Tensor) -> Tensor:
+    """Positions (batch, tokens) of tokens padded on the left; a clip's own are the same in any batch."""
+    return (attention_mask.long().cumsum(1) - 1).clamp(min=0)
+
+
+def response_states(
+    language_model: Any, inputs_embeds: Tensor, attention_mask: Tensor | None, labels: Tensor, **kwargs: Any
+) -> tuple[Tensor, Tensor]:
+    """Final hidden states of a language model where it predicts the response, before its head (see `gather`).
+
+    Args:
+        language_model: a causal language model.
+        inputs_embeds: (batch, tokens, width).
+        attention_mask: (batch, tokens).
+        labels: (batch, tokens), -100 where nothing is to be predicted; N others.
+        kwargs: passed to the language model.
+
+    Returns:
+        hidden (N, width), contiguous, and targets (N,): row by row of the batch, in the order of the tokens.
+    """
+    if attention_mask is not None:
+        kwargs.setdefault("position_ids", positions(attention_mask))
+    call = {"inputs_embeds": inputs_embeds, "attention_mask": attention_mask, "use_cache": False, **kwargs}
+    return gather(language_model.base_model(**call).last_hidden_state, labels)
+
+
 def pool(embeddings: Tensor, mask: Tensor) -> Tensor:
     """Mean of each clip's speech embeddings, at unit scale: (batch, K, width) -> (batch, width)."""
     weight = mask.unsqueeze(-1).to(embeddings.dtype)
@@ -361,7 +404,9 @@ def pool(embeddings: Tensor, mask: Tensor) -> Tensor:
 
 
 def _is_own(name: str) -> bool:
-    return "lora_" in name or not name.startswith(("speech_encoder.", "language_model."))
+    if "lora_" in name:
+        return f".{TEACHER}." not in name
+    return not name.startswith(("speech_encoder.", "language_model."))
 
 
 def _hub_options(kwargs: dict[str, Any]) -> dict[str, Any]:

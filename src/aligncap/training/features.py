@@ -1,42 +1,42 @@
 """Cache of what the frozen parts make of each clip: tapped states of the speech encoder, and measured clues.
 
-The cache is a folder of shards. A shard is written aside and renamed, so that an interrupted extraction goes on
-where it stopped; the folder's name is a hash of everything that the features depend on.
+The cache is a folder of shards of clips. A shard's name is a hash of its clips and the content of their files, its
+folder's name a hash of all else that the states depend on; the clues, which are cheap, stand beside them under a hash
+of the code that measures. A file is written aside and renamed, so that an interrupted extraction goes on where it
+stopped.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from aligncap.audio import read_audio
 from aligncap.clues import clue_words, measure
-from aligncap.errors import AudioError
+from aligncap.errors import AudioError, AudioTooShortError
 from aligncap.training.augment import augment
 from aligncap.training.data import Clip
+from aligncap.training.progress import is_main_process, progress_bar, say
 from aligncap.training.recipe import ModelRecipe
 
 __all__ = ["Features", "extract", "progress_bar"]
 
 _SHARD = 256
-_VERSION = 1
+_VERSION = 2
+_SHORTEST = 1600  # samples
 
 
 @dataclass
@@ -54,10 +54,29 @@ class Features:
     failures: dict[str, str]
 
 
-def progress_bar() -> Progress:
-    """A progress bar with elapsed and remaining time, on standard error."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+@dataclass(frozen=True)
+class _Shard:
+    """Some clips and where their features are; without ending, so that each file adds its own."""
+
+    clips: list[Clip]
+    place: Path
+    seed: int | None  # of the augmentation
+
+    @property
+    def states(self) -> Path:
+        return self.place.with_suffix(".npy")
+
+    @property
+    def facts(self) -> Path:
+        return self.place.with_suffix(".json")
+
+    @property
+    def clues(self) -> Path:
+        return self.place.with_suffix(f".clues-{_clues_version()}.json")
+
+    @property
+    def done(self) -> bool:
+        return self.states.exists() and self.facts.exists() and self.clues.exists()
 
 
 def extract(
@@ -68,91 +87,200 @@ def extract(
     augmented: bool = False,
     seed: int = 0,
     workers: int = 2,
+    base: Path | None = None,
 ) -> Features:
     """Features of clips, from the cache where they are there.
 
     Args:
         clips: in the order in which the features are returned.
         model: names the encoder, the taps and the stride.
-        folder: cache; a subfolder is made for each combination of what the features depend on.
+        folder: cache.
         augmented: of a randomly changed copy of each recording (`augment`) instead of the recording itself.
         seed: of the augmentation.
-        workers: processes of one thread each.
+        workers: processes of one thread each; 0: in this process.
+        base: another cache, which is only read.
     """
-    key = {
-        "version": _VERSION,
-        "encoder": model.speech_encoder,
-        "taps": model.taps,
-        "stride": model.frame_stride,
-        "augmented": seed if augmented else None,
-        "clips": [clip.id for clip in clips],
-    }
-    place = folder / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "key.json").write_text(json.dumps({k: v for k, v in key.items() if k != "clips"}, indent=2) + "\n")
-    starts = range(0, len(clips), _SHARD)
-    todo = [start for start in starts if not (place / f"{start:06d}.json").exists()]
-    if todo:
-        jobs = [(model, list(clips[start : start + _SHARD]), place / f"{start:06d}", augmented, seed) for start in todo]
-        with progress_bar() as bar, ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-            task = bar.add_task(
-                f"features{' (augmented)' if augmented else ''}",
-                total=len(starts),
-                completed=len(starts) - len(todo),
-            )
-            for _ in pool.map(_extract_shard, jobs):
-                bar.advance(task)
+    name, settings = _settings(model, seed if augmented else None)
+    found = _digests(clips, folder, base)
+    shards = []
+    for start in range(0, len(clips), _SHARD):
+        part = list(clips[start : start + _SHARD])
+        digest = _hash(f"{clip.id} {found[clip.audio]} {clip.row.start} {clip.row.end}" for clip in part)
+        places = [root / name / digest for root in (folder, base) if root is not None]
+        options = [_Shard(part, place, seed if augmented else None) for place in places]
+        shards.append(next((shard for shard in options if shard.done), options[0]))
+    todo = [shard for shard in shards if not shard.done]
+    if todo and is_main_process():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name / "key.json").write_text(json.dumps(settings, indent=2) + "\n")
+        _compute(todo, model, workers, augmented)
+    while not all(shard.done for shard in shards):
+        time.sleep(0.5)
     features = Features([], [], {})
-    for start in starts:
-        info = json.loads((place / f"{start:06d}.json").read_text())
-        states = np.load(place / f"{start:06d}.npy", mmap_mode="r")
+    for shard in shards:
+        facts = json.loads(shard.facts.read_text())
+        states = np.load(shard.states, mmap_mode="r")
         offset = 0
-        for length in info["lengths"]:
+        for length in facts["lengths"]:
             features.states.append(states[offset : offset + length] if length else None)
             offset += length
-        features.voice += [[(dimension, level) for dimension, level in words] for words in info["voice"]]
-        features.failures.update(info["failures"])
+        features.failures.update(facts["failures"])
+        features.voice += [[(word[0], word[1]) for word in words] for words in json.loads(shard.clues.read_text())]
     return features
 
 
-def _extract_shard(job: tuple[ModelRecipe, list[Clip], Path, bool, int]) -> None:
+def _compute(shards: Sequence[_Shard], model: ModelRecipe, workers: int, augmented: bool) -> None:
+    label = f"features{' (augmented)' if augmented else ''}"
+    say(f"{label}: {sum(len(shard.clips) for shard in shards)} clips")
+    jobs = [(model, shard) for shard in shards]
+    with progress_bar() as bar, ExitStack() as stack:
+        task = bar.add_task(label, total=len(shards))
+        run = map
+        if workers:
+            pool = ProcessPoolExecutor(workers, get_context("spawn"), _one_thread)
+            run = stack.enter_context(pool).map  # type: ignore[assignment]
+        for _ in run(_extract_shard, jobs):
+            bar.advance(task)
+
+
+def _one_thread() -> None:
     import torch
 
-    from aligncap.model.base import load_feature_extractor, load_speech_encoder
-    from aligncap.model.configuration import AlignCapConfig
-    from aligncap.model.processing import AlignCapProcessor
-    from aligncap.model.speech_encoder import SpeechEncoder
-
-    model, clips, place, augmented, seed = job
     torch.set_num_threads(1)
-    encoder = SpeechEncoder(load_speech_encoder(model.speech_encoder), model.taps, model.frame_stride).eval()
-    config = AlignCapConfig(encoder.encoder.config.to_dict())
-    processor = AlignCapProcessor(load_feature_extractor(model.speech_encoder), None, config)
+
+
+def _extract_shard(job: tuple[ModelRecipe, _Shard]) -> None:
+    model, shard = job
+    encode = None if shard.states.exists() and shard.facts.exists() else _Encoder(model)
     states: list[NDArray[np.float16]] = []
     lengths: list[int] = []
     voice: list[list[tuple[str, str]]] = []
     failures: dict[str, str] = {}
-    for clip in clips:
+    for clip in shard.clips:
         try:
-            samples = read_audio(clip.audio).samples[: int(config.max_seconds * 16_000)]
+            samples = _cut(read_audio(clip.audio).samples, clip)
         except AudioError as error:
             failures[clip.id] = error.reason
             lengths.append(0)
             voice.append([])
             continue
-        if augmented:
-            digest = hashlib.sha256(f"{seed}/{clip.id}".encode()).digest()
+        if shard.seed is not None:
+            digest = hashlib.sha256(f"{shard.seed}/{clip.id}".encode()).digest()
             samples = augment(samples, np.random.default_rng(int.from_bytes(digest[:8], "big")))
-        batch = processor.features([samples])
-        with torch.inference_mode():
-            heard = encoder(batch["features"], batch["feature_lengths"]).states[0]
-        states.append(heard.to(torch.float16).numpy())
-        lengths.append(len(heard))
         voice.append([(word.dimension, word.level) for word in clue_words(measure(samples))])
-    partial = place.with_suffix(".part.npy")
-    np.save(partial, np.concatenate(states) if states else np.zeros((0, len(model.taps), encoder.width), np.float16))
-    partial.replace(place.with_suffix(".npy"))
-    info = {"lengths": lengths, "voice": voice, "failures": failures}
-    partial = place.with_suffix(".part")
-    partial.write_text(json.dumps(info))
-    partial.replace(place.with_suffix(".json"))
+        if encode is not None:
+            states.append(encode(samples))
+            lengths.append(len(states[-1]))
+    if encode is not None:
+        empty = np.zeros((0, len(model.taps), encode.width), np.float16)
+        partial = shard.place.with_suffix(".part.npy")
+        np.save(partial, np.concatenate([empty, *states]))
+        partial.replace(shard.states)
+        _write(shard.facts, {"lengths": lengths, "failures": failures})
+    _write(shard.clues, voice)
+
+
+class _Encoder:
+    """Samples → tapped states (frames, taps, width)."""
+
+    def __init__(self, model: ModelRecipe) -> None:
+        from aligncap.model.base import load_feature_extractor, load_speech_encoder
+        from aligncap.model.configuration import AlignCapConfig
+        from aligncap.model.processing import AlignCapProcessor
+        from aligncap.model.speech_encoder import SpeechEncoder
+
+        self._encoder = SpeechEncoder(load_speech_encoder(model.speech_encoder), model.taps, model.frame_stride).eval()
+        config = AlignCapConfig(self._encoder.encoder.config.to_dict())
+        self._processor = AlignCapProcessor(load_feature_extractor(model.speech_encoder), None, config)
+        self.width = self._encoder.width
+
+    def __call__(self, samples: NDArray[np.float32]) -> NDArray[np.float16]:
+        import torch
+
+        batch = self._processor.features([samples])
+        with torch.inference_mode():
+            heard = self._encoder(batch["features"], batch["feature_lengths"]).states[0]
+        return np.asarray(heard.to(torch.float16).numpy())
+
+
+def _settings(model: ModelRecipe, seed: int | None) -> tuple[str, dict[str, Any]]:
+    """All that the states depend on besides the recordings, and a folder name for it."""
+    from aligncap.model.configuration import AlignCapConfig
+
+    defaults = AlignCapConfig()
+    content = {
+        "version": _VERSION,
+        "encoder": _fingerprint(model.speech_encoder),
+        "taps": model.taps,
+        "stride": model.frame_stride,
+        "level_dbfs": defaults.level_dbfs,
+        "max_seconds": defaults.max_seconds,
+        "augmented": seed,
+    }
+    return _hash([json.dumps(content)]), content
+
+
+def _cut(samples: NDArray[np.float32], clip: Clip) -> NDArray[np.float32]:
+    """The clip's part of its recording, and of that at most what the model hears at once."""
+    start, end = (None if at is None else round(at * 16_000) for at in (clip.row.start, clip.row.end))
+    part = samples[start:end][: _max_samples()]
+    if len(part) < _SHORTEST:
+        raise AudioTooShortError(clip.id, "less than 0.1 s between start and end")
+    return part
+
+
+@cache
+def _fingerprint(encoder: str) -> str:
+    from aligncap.model.base import fingerprint, load_speech_encoder
+
+    return fingerprint(load_speech_encoder(encoder))
+
+
+def _max_samples() -> int:
+    from aligncap.model.configuration import AlignCapConfig
+
+    return int(AlignCapConfig().max_seconds * 16_000)
+
+
+@cache
+def _clues_version() -> str:
+    """Hash of the code and the thresholds that measure clues."""
+    files = [entry for entry in resources.files("aligncap.clues").iterdir() if entry.name.endswith((".py", ".yaml"))]
+    return _hash(f"{entry.name} {entry.read_text(encoding='utf-8')}" for entry in sorted(files, key=lambda f: f.name))
+
+
+def _digests(clips: Iterable[Clip], folder: Path, base: Path | None) -> dict[Path, str]:
+    """Hash of the content of each recording; read again only where size or time of change differ."""
+    known: dict[str, list[Any]] = {}
+    for root in (base, folder):
+        if root is not None and (root / "digests.json").exists():
+            known.update(json.loads((root / "digests.json").read_text()))
+    before = dict(known)
+    out: dict[Path, str] = {}
+    for clip in clips:
+        try:
+            status = clip.audio.stat()
+            stamp = [status.st_size, status.st_mtime_ns]
+            name = str(clip.audio)
+            if name not in known or known[name][:2] != stamp:
+                known[name] = [*stamp, hashlib.blake2b(clip.audio.read_bytes(), digest_size=16).hexdigest()]
+            out[clip.audio] = known[name][2]
+        except OSError:
+            out[clip.audio] = "unreadable"
+    if known != before and is_main_process():
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / "digests.json", known)
+    return out
+
+
+def _hash(parts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode() + b"\n")
+    return digest.hexdigest()[:16]
+
+
+def _write(path: Path, content: Any) -> None:
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_text(json.dumps(content))
+    partial.replace(path)

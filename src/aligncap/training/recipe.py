@@ -12,9 +12,20 @@ from typing import Any
 
 import yaml
 
-from aligncap.errors import AlignCapError
+from aligncap.errors import RecipeError
 
-__all__ = ["CaptionStage", "CorpusRule", "ModelRecipe", "Recipe", "WarmStartStage", "load_recipe"]
+__all__ = [
+    "AlignStage",
+    "CaptionRules",
+    "CorpusRule",
+    "ModelRecipe",
+    "Optimisation",
+    "Recipe",
+    "TeacherStage",
+    "WarmStartStage",
+    "as_dict",
+    "load_recipe",
+]
 
 
 @dataclass
@@ -64,6 +75,8 @@ class WarmStartStage:
         nuisance_strength: how strongly the directions in which speakers differ are damped (`UtteranceSummary`).
         penalty: L2 penalty of the linear emotion head.
         unrestricted: share of the emotion head's loss that is taken over all labels, not the corpus's own.
+        prior: emotion → how frequent it is taken to be, relative to 1 for those that are not listed.
+        prior_strength: how far the emotion head's biases are moved towards that prior: 0 (not) to 1 (wholly).
         epochs: passes over the training clips.
         batch_size: clips a step.
         learning_rate: peak of the one-cycle schedule.
@@ -73,8 +86,10 @@ class WarmStartStage:
     """
 
     nuisance_strength: float = 1.0
-    penalty: float = 0.03
+    penalty: float = 0.02
     unrestricted: float = 0.1
+    prior: dict[str, float] = field(default_factory=dict)
+    prior_strength: float = 0.5
     epochs: int = 8
     batch_size: int = 64
     learning_rate: float = 1e-3
@@ -84,34 +99,117 @@ class WarmStartStage:
 
 
 @dataclass
-class CaptionStage:
-    """Training of bridge and adapters on captions.
+class CaptionRules:
+    """Which captions are written for a clip, and what the student's prompt carries.
+
+    Attributes:
+        per_clip: different (instruction, caption) pairs written for each clip and each of its augmented copies;
+            how many there are is what a teacher cache grows with.
+        clips: share of the clips that have captions at all (the others train the warm start alone).
+        default_share: share of the pairs with the default instruction.
+        word_share: share of the pairs that ask for one word (on which label likelihoods rest).
+        clue_share: share of the pairs whose prompt carries a clue prompt. Without one nothing measured is at
+            hand, and the caption makes no claim about the voice.
+        clue_trust: share of the wrong emotion hypotheses that are put right in the student's clue prompt; the
+            higher, the more the language model believes the hypothesis rather than its own (memorised) hearing.
+        hypotheses: whether the student's clue prompt tells the emotion hypotheses (otherwise only the voice).
+    """
+
+    per_clip: int = 8
+    clips: float = 1.0
+    default_share: float = 0.5
+    word_share: float = 0.25
+    clue_share: float = 0.75
+    clue_trust: float = 0.6
+    hypotheses: bool = True
+
+
+@dataclass
+class Optimisation:
+    """How a stage is optimised (AdamW, linear warm-up, then a cosine to zero).
 
     Attributes:
         steps: optimiser steps.
-        batch_size: clips a step.
+        batch_size: examples a step, over all processes and accumulation steps. The examples of a step, and so the
+            run, do not depend on how they are split.
+        micro_batch: examples in one forward pass of one process; 0: all of the process's share.
         learning_rate: peak, of the adapters.
-        bridge_learning_rate: peak, of the bridge.
-        warmup: share of the steps with a rising learning rate; it then falls as a cosine.
-        clue_share: share of the prompts that carry a clue prompt.
-        clue_trust: share of the wrong emotion hypotheses that are put right in the clue prompt; the higher, the
-            more the language model believes the hypothesis rather than its own (memorised) hearing.
-        head_weight: weight of the emotion head's loss, which keeps the bridge from forgetting.
-        save_every: steps between checkpoints of the run.
+        warmup: share of the steps with a rising learning rate.
+        weight_decay: of what is not an adapter.
+        max_grad_norm: the gradient is scaled down to it.
         bf16: run the language model in bfloat16 (own parameters stay float32): faster only where the processor
             multiplies bfloat16 matrices faster than float32 ones.
+        gradient_checkpointing: compute activations again in the backward pass: less memory, more time.
+        save_every: steps between checkpoints of the run.
+        keep: checkpoints of the run that are kept.
+        log_every: steps between two points of the log.
+        report_to: further logs: ``tensorboard``, ``wandb``.
     """
 
     steps: int = 600
     batch_size: int = 16
+    micro_batch: int = 0
     learning_rate: float = 1e-3
-    bridge_learning_rate: float = 2e-4
     warmup: float = 0.05
-    clue_share: float = 0.75
-    clue_trust: float = 0.6
-    head_weight: float = 0.3
-    save_every: int = 100
+    weight_decay: float = 0.05
+    max_grad_norm: float = 1.0
     bf16: bool = False
+    gradient_checkpointing: bool = False
+    save_every: int = 100
+    keep: int = 2
+    log_every: int = 10
+    report_to: list[str] = field(default_factory=lambda: ["tensorboard"])
+
+
+@dataclass
+class TeacherStage(Optimisation):
+    """Tuning of the teacher: transcript, annotation and clues as text → caption.
+
+    Attributes:
+        language_model: of the teacher; empty: the student's (one set of weights in memory). Another one must have
+            the same tokenizer.
+        lora: fields of `LoraSettings` of the teacher's adapters; null for an untuned teacher (``steps`` 0).
+        eval_clips: dev clips on which its captions are checked after training, greedy and sampled.
+    """
+
+    steps: int = 300
+    language_model: str = ""
+    lora: dict[str, Any] | None = field(default_factory=lambda: {"rank": 16, "alpha": 32, "dropout": 0.0})
+    eval_clips: int = 64
+
+
+@dataclass
+class AlignStage(Optimisation):
+    """KD-Regularization: the student hears and learns to answer like the teacher that reads.
+
+    The loss is ``lambda_kd`` · divergence + ``lambda_ce`` · cross-entropy, each a mean over the response tokens of
+    a step, + ``lambda_aux`` · cross-entropy of the bridge's emotion head, a mean over its examples.
+
+    Attributes:
+        bridge_learning_rate: peak, of the bridge.
+        lambda_kd: weight of the divergence; 0: no teacher is needed.
+        lambda_ce: weight of the cross-entropy.
+        lambda_aux: weight of the emotion head's loss, which keeps the bridge from forgetting.
+        divergence: ``forward`` KL(teacher, student), ``reverse``, or ``js``.
+        beta: the teacher's weight in the mixture of ``js``.
+        temperature: both distributions are softened by it.
+        top_k: number of the teacher's tokens that are told apart; 0 for all.
+        cache: compute the teacher's hidden states once and keep them on disk, rather than in each step.
+        cache_dtype: ``float32``, ``bfloat16``, or empty for the teacher's own, which is exact.
+        frame_dropout: greatest share of a clip's frames left out at random.
+    """
+
+    bridge_learning_rate: float = 2e-4
+    lambda_kd: float = 1.0
+    lambda_ce: float = 1.0
+    lambda_aux: float = 0.3
+    divergence: str = "forward"
+    beta: float = 0.5
+    temperature: float = 1.0
+    top_k: int = 0
+    cache: bool = True
+    cache_dtype: str = ""
+    frame_dropout: float = 0.2
 
 
 @dataclass
@@ -121,24 +219,30 @@ class Recipe:
     Attributes:
         manifest: CSV with id, audio, corpus, speaker, gender, emotion, intensity and split.
         output: folder of the run.
+        base: folder of an earlier run; its features and finished stages are used where they fit this recipe.
         seed: of every random choice.
-        workers: processes that extract features.
+        workers: processes that extract features; 0: none besides the main one.
         augmented_copies: randomly changed copies of each recording that are trained on besides it.
         corpora: rules of the corpora that have any.
         model: base weights and shape.
         warm_start: see `WarmStartStage`.
-        captions: see `CaptionStage`.
+        captions: see `CaptionRules`.
+        teacher: see `TeacherStage`.
+        align: see `AlignStage`.
     """
 
     manifest: str = ""
     output: str = "runs/embedded"
+    base: str = ""
     seed: int = 1
     workers: int = 2
     augmented_copies: int = 0
     corpora: dict[str, CorpusRule] = field(default_factory=dict)
     model: ModelRecipe = field(default_factory=ModelRecipe)
     warm_start: WarmStartStage = field(default_factory=WarmStartStage)
-    captions: CaptionStage = field(default_factory=CaptionStage)
+    captions: CaptionRules = field(default_factory=CaptionRules)
+    teacher: TeacherStage = field(default_factory=TeacherStage)
+    align: AlignStage = field(default_factory=AlignStage)
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -146,21 +250,21 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
     Args:
         path: YAML file.
-        overrides: ``key=value`` texts, keys dotted (``captions.steps=100``), values YAML.
+        overrides: ``key=value`` texts, keys dotted (``align.steps=100``), values YAML.
 
     Raises:
-        AlignCapError: no such file, not YAML, an unknown key (with a suggestion), a value of the wrong type.
+        RecipeError: no such file, not YAML, an unknown key (with a suggestion), a value of the wrong type.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
-        raise AlignCapError(f"{path}: cannot read the recipe ({error.strerror})") from error
+        raise RecipeError(f"{path}: cannot read the recipe ({error.strerror})") from error
     except yaml.YAMLError as error:
-        raise AlignCapError(f"{path}: not valid YAML ({error})") from error
+        raise RecipeError(f"{path}: not valid YAML ({error})") from error
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
-            raise AlignCapError(f"{override!r}: overrides look like key=value, for example captions.steps=100")
+            raise RecipeError(f"{override!r}: overrides look like key=value, for example align.steps=100")
         place = content
         *parents, last = key.split(".")
         for parent in parents:
@@ -169,16 +273,21 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     return typing.cast("Recipe", _build(Recipe, content, ""))
 
 
+def as_dict(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain values, as `load_recipe` reads them from YAML."""
+    return dataclasses.asdict(recipe)
+
+
 def _build(kind: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, dict):
-            raise AlignCapError(f"recipe: {where or 'the file'} must be a mapping")
+            raise RecipeError(f"recipe: {where or 'the file'} must be a mapping")
         hints = typing.get_type_hints(kind)
         for key in value:
             if key not in hints:
                 close = difflib.get_close_matches(str(key), hints, 1)
                 hint = f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(hints)}"
-                raise AlignCapError(f"recipe: unknown key {where + str(key)!r}{hint}")
+                raise RecipeError(f"recipe: unknown key {where + str(key)!r}{hint}")
         return typing.cast("Any", kind)(
             **{key: _build(hints[key], item, f"{where}{key}.") for key, item in value.items()}
         )
@@ -193,5 +302,5 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     if plain in (int, float, str, bool, list, dict) and (
         not isinstance(value, plain) or (plain is int and isinstance(value, bool))
     ):
-        raise AlignCapError(f"recipe: {where.rstrip('.')} must be a {plain.__name__}, not {value!r}")
+        raise RecipeError(f"recipe: {where.rstrip('.')} must be a {plain.__name__}, not {value!r}")
     return value

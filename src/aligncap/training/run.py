@@ -1,95 +1,173 @@
-"""A whole training run: features → warm start → captions → checkpoint. Finished stages are not repeated."""
+"""A whole training run: features → warm start → teacher → align → checkpoint. Finished stages are not repeated."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
+import csv
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 import yaml
-from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 from aligncap.errors import AlignCapError
-from aligncap.model import AlignCapForConditionalGeneration, AlignCapProcessor
 from aligncap.model.configuration import EMOTIONS
-from aligncap.training.captioning import train_captions
-from aligncap.training.data import Clip, balance, label_sets, read_manifest
+from aligncap.training.align import align, build_model
+from aligncap.training.data import Clip, TrainingSet, balance, label_sets, main_label, read_manifest
+from aligncap.training.examples import has_captions
 from aligncap.training.features import Features, extract
-from aligncap.training.recipe import CorpusRule, Recipe
-from aligncap.training.warm_start import TrainingSet, fit_summary, out_of_fold, warm_start
+from aligncap.training.progress import is_main_process, say
+from aligncap.training.recipe import CorpusRule, Recipe, as_dict
+from aligncap.training.stages import claim, finished, key_hash, stage_key
+from aligncap.training.teacher import ADAPTER, train_teacher
+from aligncap.training.warm_start import fit_summary, out_of_fold, warm_start
 
-__all__ = ["build_model", "train", "training_set"]
+__all__ = ["Run", "build_model", "train", "training_set"]
+
+_WARM, _HYPOTHESES = "model.safetensors", "hypotheses.safetensors"
 
 
-def train(recipe: Recipe, split: str = "train") -> Path:
-    """Run a recipe.
+def train(recipe: Recipe, stage: str = "all", split: str = "train") -> Path:
+    """Run a recipe, or one stage of it and what that needs.
 
     Args:
         recipe: see `Recipe`.
+        stage: ``features``, ``warm-start``, ``teacher``, ``align`` or ``all``.
         split: rows of the manifest to train on (rows of ``zero_shot`` are refused).
 
     Returns:
-        The folder of the finished checkpoint.
+        The folder of what was made: after ``align`` and ``all`` the checkpoint.
 
     Raises:
         AlignCapError: the manifest is unusable, or the output folder belongs to another recipe.
+        Stopped: SIGINT or SIGTERM came; a checkpoint of the run was saved.
     """
-    if split == "zero_shot":
-        raise AlignCapError("rows of the split zero_shot are for evaluation only")
-    say = Console(stderr=True).print
-    output = Path(recipe.output)
-    _claim(output, recipe)
-    torch.manual_seed(recipe.seed)
-    clips = [clip for clip in read_manifest(Path(recipe.manifest)) if clip.split != "zero_shot"]
-    data = training_set(clips, recipe, split)
-    say(f"{len(data)} training rows from {len({clip.id for clip in data.clips})} clips")
-    model, processor = build_model(recipe)
-    warm, hypotheses = output / "warm_start.safetensors", output / "hypotheses.safetensors"
-    if warm.exists() and hypotheses.exists():
-        model.load_own(load_file(warm))
-        logits = load_file(hypotheses)["logits"]
-    else:
+    run = Run(recipe, split)
+    stages: dict[str, Callable[[], Path]] = {
+        "features": run.features,
+        "warm-start": run.warm_start,
+        "teacher": run.teacher,
+        "align": run.align,
+        "all": run.align,
+    }
+    return stages[stage]()
+
+
+class Run:
+    """The stages of a recipe; each runs those that it needs first.
+
+    Args:
+        recipe: see `Recipe`.
+        split: rows of the manifest to train on.
+    """
+
+    def __init__(self, recipe: Recipe, split: str = "train") -> None:
+        if split == "zero_shot":
+            raise AlignCapError("rows of the split zero_shot are for evaluation only")
+        if not recipe.manifest or not Path(recipe.manifest).is_file():
+            raise AlignCapError(f"no manifest at {recipe.manifest!r}: give manifest=PATH/manifest.csv")
+        self.recipe = recipe
+        self.split = split
+        self.output = Path(recipe.output)
+        self.clips = [clip for clip in read_manifest(Path(recipe.manifest)) if clip.split != "zero_shot"]
+        self._sets: dict[str, TrainingSet] = {}
+
+    def data(self, split: str) -> TrainingSet:
+        """Features and labels of a split's clips."""
+        if split not in self._sets:
+            self._sets[split] = training_set(self.clips, self.recipe, split)
+            if split == self.split:
+                data = self._sets[split]
+                say(f"{len(data)} training rows from {len({clip.id for clip in data.clips})} clips")
+        return self._sets[split]
+
+    def captioned(self, split: str) -> list[int]:
+        """Rows of a split's data for which captions are written."""
+        data, recipe = self.data(split), self.recipe
+        share = recipe.captions.clips if split == self.split else 1.0
+        rows = [
+            row
+            for row, clip in enumerate(data.clips)
+            if main_label(clip) is not None
+            and recipe.corpora.get(clip.corpus, CorpusRule()).captions
+            and has_captions(clip, share, recipe.seed)
+        ]
+        if not rows and split == self.split:
+            raise AlignCapError("no clip of the manifest has captions: is any emotion one that captions can name?")
+        return rows
+
+    def features(self) -> Path:
+        """Extract what the frozen encoder makes of each clip."""
+        self.data(self.split)
+        return self.output / "features"
+
+    def warm_start(self) -> Path:
+        """Fit the summary and the emotion head, train the bridge, make out-of-fold hypotheses."""
+        key = stage_key(self.recipe, "warm_start", self.split)
+        return self._once("warm_start", key, (_WARM, _HYPOTHESES), self._warm_start)
+
+    def _warm_start(self, folder: Path) -> None:
+        if not is_main_process():
+            return
+        recipe, data = self.recipe, self.data(self.split)
+        model, _ = build_model(recipe)
         x = fit_summary(model, data, recipe.warm_start)
-        logits = out_of_fold(x, data, recipe.warm_start.penalty, recipe.warm_start.folds, recipe.seed)
+        logits = out_of_fold(x, data, recipe.warm_start, recipe.seed)
         warm_start(model, data, recipe.warm_start, recipe.seed)
-        save_file({"logits": logits}, hypotheses)
-        save_file({k: v.contiguous() for k, v in model.own_state().items()}, warm)
-    spoken = [row for row, clip in enumerate(data.clips) if _captioned(clip, recipe)]
-    right = data.targets[spoken].gather(1, logits[spoken].argmax(1, keepdim=True)).float().mean()
-    say(f"out-of-fold emotion hypotheses: {float(right):.3f} right")
-    losses = train_captions(
-        model,
-        processor,
-        _rows(data, spoken),
-        logits[spoken],
-        recipe.captions,
-        output / "captions",
-        recipe.seed,
-    )
-    (output / "captions" / "losses.json").write_text(json.dumps(losses))
-    checkpoint = output / "checkpoint"
-    model.save_pretrained(checkpoint, dtype=torch.float16)
-    return checkpoint
+        save_file({"logits": logits}, folder / _HYPOTHESES)
+        save_file({k: v.contiguous() for k, v in model.own_state().items()}, folder / f"{_WARM}.part")
+        (folder / f"{_WARM}.part").replace(folder / _WARM)
 
+    def teacher(self) -> Path:
+        """Tune the language model that reads."""
+        key = stage_key(self.recipe, "teacher", self.split)
 
-def build_model(recipe: Recipe) -> tuple[AlignCapForConditionalGeneration, AlignCapProcessor]:
-    """A new model and its processor, as the recipe says."""
-    torch.manual_seed(recipe.seed)
-    model = AlignCapForConditionalGeneration.from_base(
-        recipe.model.speech_encoder,
-        recipe.model.language_model,
-        taps=recipe.model.taps,
-        frame_stride=recipe.model.frame_stride,
-        bridge=recipe.model.bridge,
-        lora=recipe.model.lora,
-        system_prompt=recipe.model.system_prompt,
-    )
-    _ = model.speech_token_id  # into the configuration, so that loading needs no tokenizer
-    return model, AlignCapProcessor.from_config(model.config)
+        def work(folder: Path) -> None:
+            data = self.data(self.split).select(self.captioned(self.split))
+            dev = self.data("dev").select(self.captioned("dev"))
+            train_teacher(self.recipe, data, dev, folder, key_hash(key))
+
+        return self._once("teacher", key, (ADAPTER,), work)
+
+    def align(self) -> Path:
+        """Train the student, and write the checkpoint."""
+        recipe, key = self.recipe, stage_key(self.recipe, "align", self.split)
+        checkpoint = self.output / "checkpoint"
+
+        def work(folder: Path) -> None:
+            warm = self.warm_start()
+            teacher = self.teacher() if recipe.align.lambda_kd else None
+            logits = load_file(warm / _HYPOTHESES)["logits"]
+            data, rows = self.data(self.split), self.captioned(self.split)
+            right = data.targets[rows].gather(1, logits[rows].argmax(1, keepdim=True)).float().mean()
+            say(f"out-of-fold emotion hypotheses: {float(right):.3f} right")
+            model = align(recipe, data.select(rows), logits[rows], warm / _WARM, teacher, folder, key_hash(key))
+            if is_main_process():
+                model.save_pretrained(checkpoint, dtype=torch.float16)
+                (folder / "done").touch()
+
+        self._once("align", key, ("done",), work)
+        return checkpoint
+
+    def _once(self, stage: str, key: dict[str, object], results: tuple[str, ...], work: Callable[[Path], None]) -> Path:
+        """Run a stage unless its results are there; processes other than the first wait for them."""
+        found = finished(self.recipe, stage, key, results)
+        if found is not None:
+            say(f"{stage.replace('_', ' ')}: done before, in {found}")
+            return found
+        folder = self.output / stage
+        claim(folder, key)
+        self._keep_recipe()
+        work(folder)
+        while (found := finished(self.recipe, stage, key, results)) is None:
+            time.sleep(0.2)
+        return found
+
+    def _keep_recipe(self) -> None:
+        if is_main_process():
+            (self.output / "recipe.yaml").write_text(yaml.safe_dump(as_dict(self.recipe), sort_keys=False))
 
 
 def training_set(clips: list[Clip], recipe: Recipe, split: str) -> TrainingSet:
@@ -98,55 +176,44 @@ def training_set(clips: list[Clip], recipe: Recipe, split: str) -> TrainingSet:
     The features of all the clips are extracted and cached; those without a usable recording or label are left out.
     """
     folder = Path(recipe.output) / "features"
+    base = Path(recipe.base) / "features" if recipe.base else None
     copies: list[Features] = []
     for copy in range(recipe.augmented_copies + 1):
-        copies.append(extract(clips, recipe.model, folder, augmented=copy > 0, seed=copy, workers=recipe.workers))
-    for name, reason in copies[0].failures.items():
-        Console(stderr=True).print(f"left out: {name}: {reason}")
+        copies.append(
+            extract(clips, recipe.model, folder, augmented=copy > 0, seed=copy, workers=recipe.workers, base=base)
+        )
+    if split == "train":
+        _list_left_out(copies[0].failures, Path(recipe.output))
     targets, allowed = label_sets(clips, EMOTIONS, recipe.corpora)
     chosen = [row for row, clip in enumerate(clips) if clip.split == split]
     weights = np.zeros(len(clips), np.float32)
-    weights[chosen] = balance([clips[row] for row in chosen], recipe.corpora)
+    if chosen:
+        weights[chosen] = balance([clips[row] for row in chosen], recipe.corpora)
     rows = [
-        (index, copy) for copy in copies for index in chosen if copy.states[index] is not None and targets[index].any()
+        (index, number)
+        for number, copy in enumerate(copies)
+        for index in chosen
+        if copy.states[index] is not None and targets[index].any()
     ]
-    index = np.array([row for row, _ in rows])
+    index = np.array([row for row, _ in rows], int)
     return TrainingSet(
         [clips[row] for row, _ in rows],
-        [state for row, copy in rows if (state := copy.states[row]) is not None],
-        [copy.voice[row] for row, copy in rows],
+        [state for row, number in rows if (state := copies[number].states[row]) is not None],
+        [copies[number].voice[row] for row, number in rows],
         torch.from_numpy(targets[index]),
         torch.from_numpy(allowed[index]),
         torch.from_numpy(weights[index]),
+        [number for _, number in rows],
     )
 
 
-def _captioned(clip: Clip, recipe: Recipe) -> bool:
-    return clip.emotion in EMOTIONS and recipe.corpora.get(clip.corpus, CorpusRule()).captions
-
-
-def _rows(data: TrainingSet, rows: list[int]) -> TrainingSet:
-    return TrainingSet(
-        [data.clips[r] for r in rows],
-        [data.states[r] for r in rows],
-        [data.voice[r] for r in rows],
-        data.targets[rows],
-        data.allowed[rows],
-        data.weights[rows] / data.weights[rows].mean(),
-    )
-
-
-def _claim(output: Path, recipe: Recipe) -> None:
-    """Write the recipe into the output folder, or refuse a folder that another recipe began."""
-    manifest = Path(recipe.manifest)
-    if not recipe.manifest or not manifest.is_file():
-        raise AlignCapError(f"no manifest at {recipe.manifest!r}: give manifest=PATH/manifest.csv")
-    content = dataclasses.asdict(recipe)
-    content = {k: v for k, v in content.items() if k not in ("output", "workers", "manifest")}
-    content["manifest_sha256"] = hashlib.sha256(manifest.read_bytes()).hexdigest()
-    text = yaml.safe_dump(content, sort_keys=False)
-    path = output / "recipe.yaml"
-    if path.exists() and path.read_text() != text:
-        raise AlignCapError(f"{output} was begun with another recipe or manifest: choose another output=FOLDER")
-    output.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+def _list_left_out(failures: dict[str, str], output: Path) -> None:
+    """Name the recordings that cannot be used, a few of them on the screen."""
+    if not failures or not is_main_process():
+        return
+    path = output / "left_out.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("id", "reason"), *failures.items()])
+    for name, reason in list(failures.items())[:5]:
+        say(f"left out: {name}: {reason}")
+    say(f"{len(failures)} recordings cannot be used and were left out; all are listed in {path}")

@@ -6,8 +6,8 @@ in front of it first learn what emotion the clips carry, by their labels.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,45 +15,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aligncap.model import AlignCapForConditionalGeneration
+from aligncap.model.configuration import EMOTIONS
 from aligncap.model.utterance import UtteranceSummary, tap_means
 from aligncap.objectives import set_cross_entropy
-from aligncap.training.data import Clip
-from aligncap.training.features import progress_bar
+from aligncap.training.data import TrainingSet, pad_states
+from aligncap.training.progress import progress_bar
 from aligncap.training.recipe import WarmStartStage
 
-__all__ = ["TrainingSet", "fit_linear_head", "out_of_fold", "pad_states", "summaries", "warm_start"]
-
-
-@dataclass
-class TrainingSet:
-    """Labelled clips and their features, row by row; an augmented copy is a row of its own.
-
-    Attributes:
-        clips: N clips.
-        states: their (frames, taps, width) arrays.
-        voice: their measured clues in words.
-        targets: (N, emotions) bool; see `label_sets`.
-        allowed: (N, emotions) bool.
-        weights: (N,) float32 of mean 1.
-    """
-
-    clips: list[Clip]
-    states: list[NDArray[np.float16]]
-    voice: list[list[tuple[str, str]]]
-    targets: Tensor
-    allowed: Tensor
-    weights: Tensor
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-
-def pad_states(states: Sequence[NDArray[np.float16]]) -> tuple[Tensor, Tensor]:
-    """Stack states of different lengths: (batch, frames, taps, width) float32 and the mask (batch, frames)."""
-    lengths = torch.tensor([len(item) for item in states])
-    rows = [torch.from_numpy(np.asarray(item, np.float32)) for item in states]
-    mask = torch.arange(int(lengths.max()))[None] < lengths[:, None]
-    return nn.utils.rnn.pad_sequence(rows, batch_first=True), mask
+__all__ = [
+    "TrainingSet",
+    "fit_emotion_head",
+    "fit_linear_head",
+    "out_of_fold",
+    "pad_states",
+    "prior_shift",
+    "summaries",
+    "warm_start",
+]
 
 
 def summaries(states: Sequence[NDArray[np.float16]]) -> Tensor:
@@ -98,20 +76,63 @@ def fit_linear_head(
     return weight.detach(), bias.detach()
 
 
-def out_of_fold(x: Tensor, data: TrainingSet, penalty: float, folds: int, seed: int) -> Tensor:
+def prior_shift(logits: Tensor, weights: Tensor, prior: Tensor, rounds: int = 200) -> Tensor:
+    """What to add to each class's logit so that its mean probability is the prior's (Saerens et al. 2002, reversed).
+
+    Args:
+        logits: (N, classes).
+        weights: (N,).
+        prior: (classes,) of any sum; a class of prior 0 is left as it is.
+
+    Returns:
+        (classes,)
+    """
+    wanted = prior / prior.sum()
+    shift = torch.zeros_like(wanted)
+    for _ in range(rounds):
+        mean = ((logits + shift).softmax(-1) * weights[:, None]).sum(0) / weights.sum()
+        step = 0.5 * (wanted.clamp(min=1e-6) / mean.clamp(min=1e-6)).log()
+        shift = shift + torch.where(prior > 0, step, torch.zeros_like(step))
+    return shift
+
+
+def fit_emotion_head(x: Tensor, data: TrainingSet, stage: WarmStartStage) -> tuple[Tensor, Tensor]:
+    """The linear emotion head: corpora count equally, and biases are drawn towards a prior over emotions.
+
+    What a corpus's label set and size say about how frequent an emotion is does not hold elsewhere; leaving a
+    corpus out shows that both help (`benchmarks/leave_one_corpus_out.py`).
+
+    Args:
+        x: (N, size) summaries of ``data``.
+        data: N clips.
+        stage: see `WarmStartStage`.
+
+    Returns:
+        weight (emotions, size) and bias (emotions,).
+    """
+    sizes = Counter(clip.corpus for clip in data.clips)
+    weights = data.weights * torch.tensor([sizes[clip.corpus] ** -0.5 for clip in data.clips])
+    weight, bias = fit_linear_head(x, data.targets, data.allowed, weights, stage.penalty, stage.unrestricted)
+    prior = torch.tensor([stage.prior.get(emotion, 1.0) for emotion in EMOTIONS]) * data.targets.any(0)
+    if stage.prior_strength:
+        bias = bias + stage.prior_strength * prior_shift(x @ weight.T + bias, weights, prior)
+    return weight, bias
+
+
+def out_of_fold(x: Tensor, data: TrainingSet, stage: WarmStartStage, seed: int) -> Tensor:
     """Emotion logits (N, classes) of each clip from a head that was fitted on other speakers.
 
     These are the hypotheses that clue prompts carry in training: as often wrong as they will be on new speakers.
     """
     speakers = sorted({(clip.corpus, clip.speaker) for clip in data.clips})
     order = np.random.default_rng(seed).permutation(len(speakers))
-    fold_of = {speakers[index]: place % folds for place, index in enumerate(order)}
-    fold = torch.tensor([fold_of[clip.corpus, clip.speaker] for clip in data.clips])
+    fold_of = {speakers[index]: place % stage.folds for place, index in enumerate(order)}
+    fold = np.array([fold_of[clip.corpus, clip.speaker] for clip in data.clips])
     logits = torch.zeros(data.targets.shape)
-    for held_out in range(folds):
-        rest = fold != held_out
-        weight, bias = fit_linear_head(x[rest], data.targets[rest], data.allowed[rest], data.weights[rest], penalty)
-        logits[~rest] = x[~rest] @ weight.T + bias
+    for held_out in range(stage.folds):
+        rest, held = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
+        weight, bias = fit_emotion_head(x[rest], data.select(rest.tolist()), stage)
+        logits[held] = x[held] @ weight.T + bias
     return logits
 
 
@@ -121,7 +142,7 @@ def fit_summary(model: AlignCapForConditionalGeneration, data: TrainingSet, stag
     summary: UtteranceSummary = model.summary
     summary.fit(means, [f"{clip.corpus}/{clip.speaker}" for clip in data.clips], stage.nuisance_strength)
     x = summary.normalise(means)
-    weight, bias = fit_linear_head(x, data.targets, data.allowed, data.weights, stage.penalty, stage.unrestricted)
+    weight, bias = fit_emotion_head(x, data, stage)
     with torch.no_grad():
         model.emotion_head.weight.copy_(weight)
         model.emotion_head.bias.copy_(bias)

@@ -1,0 +1,191 @@
+"""An align step as it is done here against the plain way, at the shape of a real language model.
+
+    python benchmarks/align_step.py --batch 16 --prompt 64 --response 30
+
+Ours: the teacher's hidden states come from the cache, the head is run on the response tokens alone, in chunks. Plain:
+the teacher is run in every step, and student and teacher logits of the whole sequence are held. Both: forward and
+backward through the same randomly initialised model with LoRA, the same tokens, the same losses. Time: medians over
+interleaved repetitions in one process. Memory: highest resident size of a process of its own during its steps, beyond
+what it was with the model loaded (on a GPU: of the allocator).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from aligncap.model import LoraSettings
+from aligncap.model.lora import TEACHER, add_lora
+from aligncap.model.modeling import response_states
+from aligncap.objectives import align_loss_from_hidden
+from aligncap.training.networks import as_teacher, teacher_states
+
+SHAPES = {  # of the public models
+    "smollm2-135m": {
+        "vocab_size": 49152,
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "tie_word_embeddings": True,
+    },
+    "tiny": {
+        "vocab_size": 4096,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "tie_word_embeddings": True,
+    },
+}
+WAYS = ("plain", "ours")
+
+
+class Step:
+    """Model, tokens and the two ways of a step."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        torch.manual_seed(arguments.seed)
+        self.device = torch.device(arguments.device)
+        dtype = getattr(torch, arguments.dtype)
+        self.model: Any = LlamaForCausalLM(LlamaConfig(**SHAPES[arguments.shape])).to(dtype).to(self.device)
+        self.model.requires_grad_(False)
+        add_lora(self.model, LoraSettings(rank=16, alpha=32, dropout=0.0))
+        add_lora(self.model, LoraSettings(rank=16, alpha=32, dropout=0.0), TEACHER)
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_("lora_" in name and TEACHER not in name)
+        self.student = self._tokens(arguments.batch, arguments.prompt, arguments.response)
+        self.teacher = self._tokens(arguments.batch, arguments.prompt, arguments.response)
+        self.teacher["labels"][:, -arguments.response :] = self.student["labels"][:, -arguments.response :]
+        self.cached = teacher_states(self.model, self.teacher).cpu()
+
+    def _tokens(self, batch: int, prompt: int, response: int) -> dict[str, Tensor]:
+        ids = torch.randint(0, self.model.config.vocab_size, (batch, prompt + response), device=self.device)
+        labels = ids.clone()
+        labels[:, :prompt] = -100
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
+
+    def plain(self) -> Tensor:
+        """Live teacher, logits of whole sequences."""
+        with torch.no_grad(), as_teacher(self.model):
+            inputs = {name: self.teacher[name] for name in ("input_ids", "attention_mask")}
+            taught = self.model(**inputs, use_cache=False).logits[:, :-1].float()
+        inputs = {name: self.student[name] for name in ("input_ids", "attention_mask")}
+        logits = self.model(**inputs, use_cache=False).logits[:, :-1].float()
+        labels = self.student["labels"][:, 1:]
+        ce = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
+        p, q = taught.log_softmax(-1), logits.log_softmax(-1)
+        kd = ((p.exp() * (p - q)).sum(-1) * (labels != -100)).sum()
+        return (kd + ce) / (labels != -100).sum()
+
+    def ours(self) -> Tensor:
+        """Cached teacher, response tokens alone."""
+        embedded = self.model.get_input_embeddings()(self.student["input_ids"])
+        hidden, targets = response_states(self.model, embedded, self.student["attention_mask"], self.student["labels"])
+        head = self.model.get_output_embeddings().weight
+        kd, ce = align_loss_from_hidden(hidden, self.cached.to(self.device), head, targets)
+        return (kd + ce) / len(targets)
+
+    def run(self, way: str) -> float:
+        """One step, forward and backward; returns the loss."""
+        ways: dict[str, Callable[[], Tensor]] = {"plain": self.plain, "ours": self.ours}
+        loss = ways[way]()
+        loss.backward()
+        self.model.zero_grad()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return float(loss)
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def peak_memory(arguments: argparse.Namespace) -> int:
+    """Extra bytes at the peak of three steps of one way."""
+    step = Step(arguments)
+    if step.device.type == "cuda":
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        for _ in range(3):
+            step.run(arguments.way)
+        return torch.cuda.max_memory_allocated() - before
+    before = highest = resident()
+    running = True
+
+    def watch() -> None:
+        nonlocal highest
+        while running:
+            highest = max(highest, resident())
+            time.sleep(0.002)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in range(3):
+        step.run(arguments.way)
+    running = False
+    watcher.join()
+    return highest - before
+
+
+def main() -> None:
+    """Measure both ways and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", choices=SHAPES, default="smollm2-135m")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="bfloat16")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--prompt", type=int, default=64, help="tokens before the response")
+    parser.add_argument("--response", type=int, default=30)
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--way", choices=WAYS, help="measure the memory of one way alone (used by this script itself)")
+    arguments = parser.parse_args()
+    if arguments.way:
+        print(peak_memory(arguments))
+        return
+    step = Step(arguments)
+    losses = {way: step.run(way) for way in WAYS}  # also warms up
+    times: dict[str, list[float]] = {way: [] for way in WAYS}
+    for _ in range(arguments.repeat):
+        for way in WAYS:
+            begun = time.perf_counter()
+            step.run(way)
+            times[way].append(time.perf_counter() - begun)
+    memory = {}
+    for way in WAYS:
+        command = [sys.executable, __file__, *sys.argv[1:], "--way", way]
+        memory[way] = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    seconds = {way: statistics.median(values) for way, values in times.items()}
+    print(
+        f"{arguments.shape}, {arguments.dtype}, {arguments.device}, {torch.get_num_threads()} threads; batch "
+        f"{arguments.batch}, {arguments.prompt} + {arguments.response} tokens; {date.today().isoformat()}, torch "
+        f"{torch.__version__}, seed {arguments.seed}, medians of {arguments.repeat}\n"
+    )
+    print("| way | seconds a step | extra memory at the peak (MB) | loss |\n|---|--:|--:|--:|")
+    for way in WAYS:
+        print(f"| {way} | {seconds[way]:.2f} | {memory[way] / 2**20:.0f} | {losses[way]:.4f} |")
+    ratios = {"time": seconds["plain"] / seconds["ours"], "memory": memory["ours"] / max(memory["plain"], 1)}
+    print(f"\n{ratios['time']:.2f} times as fast, {ratios['memory']:.2f} of the extra memory")
+    print(json.dumps({"seconds": times, "memory": memory, **ratios}), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

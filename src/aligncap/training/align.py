@@ -1,0 +1,135 @@
+"""Speech-Text Alignment (KD-Regularization): the student hears and learns to answer like the teacher that reads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from safetensors.torch import load_file
+from torch import Tensor
+
+from aligncap.model import AlignCapForConditionalGeneration, AlignCapProcessor
+from aligncap.training.collate import StudentBatch, TeacherPrompts
+from aligncap.training.data import TrainingSet
+from aligncap.training.examples import Example, Examples, Windows
+from aligncap.training.networks import Student, teacher_states
+from aligncap.training.progress import is_main_process, progress_bar, say
+from aligncap.training.recipe import Recipe
+from aligncap.training.stage import run_stage
+from aligncap.training.teacher import Teacher, load_teacher
+from aligncap.training.teacher_cache import TeacherCache, digests
+
+__all__ = ["align", "build_model"]
+
+_FILL_BATCH = 32
+
+
+def build_model(recipe: Recipe) -> tuple[AlignCapForConditionalGeneration, AlignCapProcessor]:
+    """A new model and its processor, as the recipe says; its own parts are float32."""
+    torch.manual_seed(recipe.seed)
+    model = AlignCapForConditionalGeneration.from_base(
+        recipe.model.speech_encoder,
+        recipe.model.language_model,
+        torch.bfloat16 if recipe.align.bf16 else torch.float32,
+        taps=recipe.model.taps,
+        frame_stride=recipe.model.frame_stride,
+        bridge=recipe.model.bridge,
+        lora=recipe.model.lora,
+        system_prompt=recipe.model.system_prompt,
+    )
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:  # peft gives them the type of the base weights
+            parameter.data = parameter.data.float()
+    _ = model.speech_token_id  # into the configuration, so that loading needs no tokenizer
+    return model, AlignCapProcessor.from_config(model.config)
+
+
+def align(
+    recipe: Recipe,
+    data: TrainingSet,
+    hypotheses: Tensor,
+    warm: Path,
+    teacher: Path | None,
+    folder: Path,
+    key: str,
+) -> AlignCapForConditionalGeneration:
+    """Train the student.
+
+    Args:
+        recipe: see `Recipe`.
+        data: captioned clips.
+        hypotheses: (clips, emotions) out-of-fold logits, for the clue prompts.
+        warm: tensors of the warm start.
+        teacher: folder of the teacher's stage, beside which its cache stands; None where the recipe weighs it 0.
+        folder: of the stage.
+        key: hash of all that the stage depends on.
+
+    Returns:
+        The trained model.
+    """
+    stage = recipe.align
+    model, processor = build_model(recipe)
+    model.load_own(load_file(warm))
+    examples = Examples(
+        data, recipe.captions, recipe.seed, hypotheses, list(model.config.emotions), stage.frame_dropout
+    )
+    windows = Windows(examples, stage.steps, stage.batch_size)
+    prompts = store = head = other = None
+    if teacher is not None:
+        taught = load_teacher(recipe, teacher, model.language_model)
+        prompts, head = TeacherPrompts(taught.processor, data), taught.head
+        if stage.cache:
+            store = _cached(recipe, examples, prompts, taught, teacher.parent / "teacher_cache")
+        elif not taught.shared:
+            other = taught.language_model
+    model.train_parts()
+    model.emotion_head.requires_grad_(False)
+    model.bridge_head.requires_grad_(bool(stage.lambda_aux))
+    network = Student(model, stage, other, head)
+    weights = {"kd": stage.lambda_kd, "ce": stage.lambda_ce, "head": stage.lambda_aux}
+    rates = {"lora_": stage.learning_rate, "model.": stage.bridge_learning_rate}
+    collate = StudentBatch(processor, data, prompts, store)
+    run_stage("align", network, stage, folder, windows, collate, weights, rates, key, recipe.seed)
+    return model.eval()
+
+
+def _cached(
+    recipe: Recipe, examples: Examples, prompts: TeacherPrompts, teacher: Teacher, folder: Path
+) -> TeacherCache:
+    """The teacher's hidden states on all examples of the run; what is missing is computed by the main process."""
+    stage = recipe.align
+    own = str(next(teacher.language_model.parameters()).dtype).removeprefix("torch.")
+    store = TeacherCache(folder, teacher.key, teacher.width, stage.cache_dtype or own)
+    wanted: dict[tuple[int, int], Example] = {}
+    for number in range(stage.steps * stage.batch_size):
+        example = examples(number)
+        wanted.setdefault((example.row, example.pair), example)
+    todo = sorted(wanted.values(), key=lambda example: example.size)
+    batches = [todo[start : start + _FILL_BATCH] for start in range(0, len(todo), _FILL_BATCH)]
+    if not is_main_process():
+        needed = [digest for batch in batches for digest in digests(prompts.prompts(batch))]
+        while any(digest not in store for digest in needed):
+            time.sleep(0.5)
+            store.reload()
+        return store
+
+    def missing() -> Iterator[dict[str, Tensor]]:
+        for batch in batches:
+            yield prompts.prompts(batch)
+
+    # another run may be based on the same teacher
+    with FileLock(folder / "lock"), progress_bar() as bar:
+        store.reload()
+        task = bar.add_task("teacher's hidden states", total=len(todo))
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        teacher.language_model.to(device)
+        added = store.fill(
+            missing(),
+            lambda batch: teacher_states(teacher.language_model, {k: v.to(device) for k, v in batch.items()}),
+            lambda count: bar.advance(task, count),
+        )
+    say(f"teacher cache: {len(todo)} prompts, {added} of them new")
+    return store

@@ -1,0 +1,113 @@
+"""Which settings a stage depends on, and where its results are: a folder of the run, or of the run it is based on."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aligncap.errors import AlignCapError
+from aligncap.training.progress import is_main_process
+from aligncap.training.recipe import Recipe
+
+__all__ = ["STAGES", "claim", "finished", "key_hash", "stage_key"]
+
+STAGES = ("warm_start", "teacher", "align")
+_KEY = "key.json"
+# how a stage is run, not what comes of it
+_FREE = ("micro_batch", "save_every", "keep", "log_every", "report_to", "gradient_checkpointing", "cache", "eval_clips")
+
+
+def stage_key(recipe: Recipe, stage: str, split: str) -> dict[str, Any]:
+    """All that the result of a stage depends on, flat: dotted setting → value.
+
+    Args:
+        recipe: see `Recipe`.
+        stage: one of `STAGES`.
+        split: rows of the manifest that are trained on.
+    """
+    whole = dataclasses.asdict(recipe)
+    common = ("seed", "augmented_copies", "corpora")
+    parts: dict[str, tuple[str, ...]] = {
+        "warm_start": (*common, "model", "warm_start"),
+        "teacher": (*common, "captions", "teacher"),
+        "align": (*common, "model", "warm_start", "captions", "align"),
+    }
+    content = {name: whole[name] for name in parts[stage]}
+    if stage == "teacher":
+        model = whole["model"]
+        content["model"] = {name: model[name] for name in ("language_model", "system_prompt")}
+        for name in ("clue_trust", "hypotheses"):
+            content["captions"].pop(name)
+    if stage == "align" and recipe.align.lambda_kd:
+        content["teacher"] = whole["teacher"]
+    for name in ("teacher", "align"):
+        for free in _FREE:
+            content.get(name, {}).pop(free, None)
+    content["split"] = split
+    content["manifest_sha256"] = hashlib.sha256(Path(recipe.manifest).read_bytes()).hexdigest()
+    return _flat(content)
+
+
+def key_hash(key: Mapping[str, Any]) -> str:
+    """Short hash of a stage's key."""
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def finished(recipe: Recipe, stage: str, key: Mapping[str, Any], results: tuple[str, ...]) -> Path | None:
+    """The folder of a stage that needs not be run again: of this run, or (but for align) of the one it is based on.
+
+    Args:
+        recipe: see `Recipe`.
+        stage: one of `STAGES`.
+        key: what the folder's key must be.
+        results: files that a finished stage has.
+    """
+    for run in (recipe.output, recipe.base if stage != "align" else ""):
+        folder = Path(run) / stage
+        if run and _read(folder) == key and all((folder / name).is_file() for name in results):
+            return folder
+    return None
+
+
+def claim(folder: Path, key: Mapping[str, Any]) -> None:
+    """Write the key into a stage's folder, or refuse a folder that was begun with other settings.
+
+    Raises:
+        AlignCapError: it was; the settings are named.
+    """
+    if not is_main_process():
+        return
+    found = _read(folder)
+    if found is not None and found != key:
+        names = [name for name in sorted({*found, *key}) if found.get(name) != key.get(name)]
+        changes = ", ".join(f"{name} {found.get(name)!r} → {key.get(name)!r}" for name in names[:3])
+        raise AlignCapError(
+            f"{folder} was begun with other settings ({changes}{', …' if len(names) > 3 else ''}): choose another "
+            f"output=FOLDER (with base={folder.parent} its other stages are used), or delete it"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{_KEY}.part"
+    part.write_text(json.dumps(key, indent=2, sort_keys=True) + "\n")
+    part.replace(folder / _KEY)
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads((folder / _KEY).read_text())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for name, value in content.items():
+        if isinstance(value, dict):
+            out.update(_flat(value, f"{prefix}{name}."))
+        else:
+            out[f"{prefix}{name}"] = value
+    return out
