@@ -75,7 +75,7 @@ def check_record() -> Callable[[dict], None]:
             return
         required = ["id", "audio", "start", "end", "caption", "emotions", "clues", "model"]
         assert list(record)[: len(required)] == required
-        assert set(record) - set(required) <= {"alternatives", "warnings"}
+        assert set(record) - set(required) <= {"calibrated", "alternatives", "warnings"}
         for key in ("id", "audio", "caption", "clues", "model"):
             assert isinstance(record[key], str)
             assert "\n" not in record[key]

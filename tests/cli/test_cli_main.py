@@ -66,7 +66,7 @@ def test_python_dash_m() -> None:
 def test_training_without_torch_names_the_extra(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("seed: 1\n")
     script = "import sys; sys.modules['torch'] = None; from aligncap.cli import main; main()"
-    command = [sys.executable, "-c", script, "train", "--config", str(tmp_path / "recipe.yaml")]
+    command = [sys.executable, "-c", script, "train", "all", "--config", str(tmp_path / "recipe.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert done.stderr == "error: training needs extra packages: pip install 'aligncap[train]'\n"

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from aligncap.audio import RATE, Audio, AudioSource, Segment, read_audio, segments
+from aligncap.captioner.calibration import Calibration
 from aligncap.captioner.drawing import drawing
 from aligncap.captioner.results import Caption, Failure
 from aligncap.captioner.sampling import Sampling
@@ -143,6 +144,44 @@ class Captioner:
         self.name = name
         self._labels: list[str] = list(model.config.emotions)
         self._answers = distinguishing([processor.response_ids(_label_word(label)) for label in self._labels])
+        self._calibration: Calibration | None = None
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What is taken off every recording's states; None: nothing.
+
+        Raises:
+            CheckpointError: on setting one that was made with another checkpoint.
+        """
+        return self._calibration
+
+    @calibration.setter
+    def calibration(self, calibration: Calibration | None) -> None:
+        if calibration is not None:
+            calibration.check(self.model)
+        self._calibration = calibration
+
+    def calibrate(self, sources: Source | Iterable[Source], *, batch_size: int = 8) -> Calibration:
+        """Learn from unlabelled recordings of one source what they have in common; see `Calibration`.
+
+        It is returned, and used only once it is set: ``captioner.calibration = captioner.calibrate(sources)``.
+
+        Args:
+            sources: at least 5 recordings, better 20, of different emotions, made as those to be captioned.
+                Those that cannot be used are passed over.
+            batch_size: stretches run together.
+
+        Raises:
+            AlignCapError: too few recordings, or nearly all of one emotion.
+        """
+        clips = (item for item in self._clips(_as_sources(sources)) if isinstance(item, _Clip))
+
+        def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+            while batch := list(islice(clips, batch_size)):
+                features = self.processor.features([clip.segment.samples for clip in batch]).to(self.model.device)
+                yield features["features"], features["feature_lengths"]
+
+        return Calibration.estimate(self.model, batches())
 
     def caption(
         self,
@@ -254,7 +293,8 @@ class Captioner:
     ) -> list[Caption]:
         device = self.model.device
         batch = self.processor.features([clip.segment.samples for clip in clips]).to(device)
-        speech = self.model.hear(batch["features"], batch["feature_lengths"])
+        offset = None if self._calibration is None else self._calibration.offset
+        speech = self.model.hear(batch["features"], batch["feature_lengths"], offset)
         heard = speech.emotion_logits.float().softmax(-1)
         clues = [
             clue_prompt(list(zip(self._labels, row, strict=True)), clip.voice)
@@ -279,6 +319,7 @@ class Captioner:
                 emotions=dict(sorted(zip(self._labels, row, strict=True), key=lambda pair: -pair[1])),
                 clues=clue,
                 model=self.name,
+                calibrated=offset is not None,
                 alternatives=tuple(texts[1:]),
                 warnings=(*clip.warnings, *cut),
             )

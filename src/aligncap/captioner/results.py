@@ -35,6 +35,7 @@ class Caption:
         model: name of the checkpoint.
         alternatives: further captions of the same stretch, where several were asked for.
         warnings: what to know about the recording or its caption, one line each.
+        calibrated: whether the model was calibrated on recordings of the user's.
     """
 
     id: str
@@ -47,9 +48,10 @@ class Caption:
     model: str
     alternatives: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    calibrated: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON record; empty ``alternatives`` and ``warnings`` are left out."""
+        """The JSON record; ``calibrated`` where false, empty ``alternatives`` and ``warnings`` are left out."""
         record: dict[str, Any] = {
             "id": self.id,
             "audio": self.audio,
@@ -60,6 +62,8 @@ class Caption:
             "clues": self.clues,
             "model": self.model,
         }
+        if self.calibrated:
+            record["calibrated"] = True
         if self.alternatives:
             record["alternatives"] = list(self.alternatives)
         if self.warnings:

@@ -19,9 +19,10 @@ from aligncap.errors import AlignCapError, AudioError, AudioNotFoundError, Audio
 
 if TYPE_CHECKING:
     from aligncap.captioner import Captioner
+    from aligncap.captioner.calibration import Calibration
     from aligncap.captioner.captioner import Source
 
-__all__ = ["caption"]
+__all__ = ["caption", "collect", "describe", "load_captioner"]
 
 _SUFFIXES: dict[str, Format] = {".txt": "text", ".jsonl": "jsonl", ".csv": "csv"}
 
@@ -67,6 +68,14 @@ def caption(
     checkpoint: Annotated[
         str, typer.Option(metavar="NAME|DIR", help="embedded, a folder, or a Hub name.")
     ] = "embedded",
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|self",
+            help="Made by `aligncap calibrate`; self: calibrate on these recordings, of one source and of "
+            "different emotions, first.",
+        ),
+    ] = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto: a GPU where there is one.")
     ] = "auto",
@@ -90,8 +99,8 @@ def caption(
       aligncap caption *.mp3 --num-captions 3 --seed 1 --format csv > captions.csv
 
     A line of JSON holds id, audio, start, end (seconds), caption, emotions (label: probability), clues, model
-    and, where there are any, alternatives and warnings; for a recording that failed, id, audio and error
-    (type, message).
+    and, where there are any, calibrated (true), alternatives and warnings; for a recording that failed, id, audio
+    and error (type, message).
 
     \b
     Exit codes:
@@ -108,7 +117,7 @@ def caption(
         raise typer.BadParameter("a name is empty", param_hint="FILE|DIR|-")
     sampling = _sampling(temperature, top_p, seed)
     form = format or _format_of(output)
-    sources = _collect(recordings)
+    sources = collect(recordings)
     if output is not None:
         _check_output(output, overwrite, sources)
 
@@ -117,7 +126,9 @@ def caption(
     results: Iterable[Caption | Failure] = failures
     if len(failures) < len(sources):
         console.loading()
-        captioner = _load(checkpoint, device, dtype, threads)
+        captioner = load_captioner(checkpoint, device, dtype, threads)
+        if calibration is not None:
+            _calibrate(captioner, calibration, sources, batch_size, console)
         asked = {} if prompt is None else {"prompt": prompt}
         results = captioner.stream(
             sources, batch_size=batch_size, num_captions=num_captions, sampling=sampling, **asked
@@ -164,7 +175,7 @@ def _check_output(output: Path, overwrite: bool, sources: Sequence[Source]) -> N
         raise typer.BadParameter(f"{output}: {problem}", param_hint="--output")
 
 
-def _collect(arguments: Sequence[str]) -> list[Source]:
+def collect(arguments: Sequence[str]) -> list[Source]:
     """The recordings in order, each once; what is known to be unusable as a failure."""
     found: dict[str, Source] = {}
     for argument in arguments:
@@ -219,8 +230,29 @@ def _identity(path: str) -> str:
     return os.path.join(os.path.realpath(folder or os.curdir), name)  # noqa: PTH118
 
 
-def _load(checkpoint: str, device: str, dtype: str, threads: int | None) -> Captioner:
-    # before they are imported: their warnings and bars are not for those who only want captions
+def _calibrate(
+    captioner: Captioner, calibration: str, sources: Sequence[Source], batch_size: int, console: Console
+) -> None:
+    from aligncap.captioner.calibration import Calibration
+
+    if calibration != "self":
+        captioner.calibration = Calibration.load(Path(calibration))
+        return
+    captioner.calibration = captioner.calibrate(sources, batch_size=batch_size)
+    console.say(describe(captioner.calibration))
+
+
+def describe(calibration: Calibration) -> str:
+    """What was learned, in a line."""
+    return (
+        f"calibrated on {calibration.recordings} stretches: {calibration.strength:.0%} of their distance from the "
+        f"training recordings is taken off; heard most: {calibration.emotion} ({calibration.share:.0%})"
+    )
+
+
+def load_captioner(checkpoint: str, device: str, dtype: str, threads: int | None) -> Captioner:
+    """Load the captioner, without other people's warnings and bars."""
+    # before they are imported
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     from aligncap.captioner import load  # first: it says which packages are missing
