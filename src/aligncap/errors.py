@@ -19,6 +19,7 @@ __all__ = [
     "CheckpointError",
     "MissingExtraError",
     "PromptError",
+    "RecipeError",
     "WeightsDiskError",
     "WeightsError",
     "WeightsHashError",
@@ -103,6 +104,12 @@ class CheckpointError(AlignCapError):
     """A checkpoint is missing, damaged, or does not fit the base weights."""
 
     exit_code = 3
+
+
+class RecipeError(AlignCapError):
+    """A training recipe is missing, malformed, or asks for what cannot be done."""
+
+    exit_code = 2
 
 
 class PromptError(AlignCapError):

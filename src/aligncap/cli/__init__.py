@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from aligncap.cli import caption, train, weights
+from aligncap.cli import annotate, calibrate, caption, clues, corpora, manifest, train, weights
 from aligncap.errors import AlignCapError
 
 __all__ = ["app", "main"]
@@ -20,7 +20,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(caption.caption)
+app.command()(calibrate.calibrate)
+app.command()(clues.clues)
+app.command()(annotate.annotate)
 app.command()(train.train)
+app.add_typer(corpora.app, name="corpora")
+app.add_typer(manifest.app, name="manifest")
 app.add_typer(weights.app, name="weights")
 
 
