@@ -146,7 +146,7 @@ def test_rows_that_cannot_be_used_are_named_and_the_rest_is_done(run: Callable[.
         ([], {"source": "none.csv"}, "no such file"),
         ([], {"out": "out.txt"}, "does not tell the format"),
         ([], {"out": "no/out.csv"}, "there is no directory"),
-        ([], {"out": "in.jsonl"}, "it is the manifest itself"),
+        ([], {"out": "in.jsonl"}, "the very file"),
         ([], {"out": "old.csv"}, "--overwrite"),
         (["--captions", "0"], {}, "captions"),
     ],

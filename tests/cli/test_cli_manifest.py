@@ -129,7 +129,7 @@ def test_names_cannot_harm_a_terminal(cli, here: Path) -> None:
     ("arguments", "says"),
     [
         (["check", "corpus/m.csv", "--fix", "good.txt"], "does not tell the format"),
-        (["check", "corpus/m.csv", "--fix", "corpus/m.csv", "--overwrite"], "is the manifest itself"),
+        (["check", "corpus/m.csv", "--fix", "corpus/m.csv", "--overwrite"], "the very file"),
         (["check", "corpus/m.csv", "--fix", "there.jsonl"], "it exists"),
         (["check", "corpus/m.csv", "--fix", "none/good.jsonl"], "no directory none"),
         (["check", "corpus/m.csv", "--column", "audio"], "NAME=VALUE"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
@@ -14,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aligncap.cli.output import MANIFESTS, check_output, progress_bar
 from aligncap.errors import AlignCapError, AudioError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["annotate"]
 
-_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 _TOLD = 20  # problems that are told one by one
 
 
@@ -87,7 +86,7 @@ def annotate(
         raise typer.BadParameter("--rewriter and --model belong together", param_hint="--rewriter")
     if not manifest.is_file():
         raise typer.BadParameter(f"{manifest}: there is no such file", param_hint="MANIFEST")
-    _check_output(output, overwrite, manifest)
+    check_output(output, overwrite, "--output", suffixes=MANIFESTS, sources=[manifest])
 
     from aligncap.captions.annotate import Annotator
     from aligncap.captions.rewrite import EndpointRewriter
@@ -131,25 +130,6 @@ def annotate(
         for reason in annotator.statistics.contradictions[:_TOLD]:
             print(f"contradiction: {reason}", file=sys.stderr)
         raise typer.Exit(1)
-
-
-def _check_output(out: Path, overwrite: bool, manifest: Path) -> None:
-    """Refuse what would fail, or do harm, only after minutes of work."""
-    problem = None
-    if out.suffix.lower() not in _SUFFIXES:
-        problem = f"its name does not tell the format: end it in {', '.join(_SUFFIXES)}"
-    elif out.is_dir():
-        problem = "it is a directory: name a file in it"
-    elif not out.parent.is_dir():
-        problem = f"there is no directory {out.parent}: make it first"
-    elif not os.access(out.parent, os.W_OK):
-        problem = "it may not be written: no permission"
-    elif out.exists() and out.samefile(manifest):
-        problem = "it is the manifest itself: choose another name"
-    elif out.exists() and not overwrite:
-        problem = "it exists: choose another name, or add --overwrite"
-    if problem:
-        raise typer.BadParameter(f"{out}: {problem}", param_hint="--output")
 
 
 def _annotated(row: Row, annotator: Annotator, folder: Path | None, told: _Told) -> Row:
@@ -285,14 +265,9 @@ def _bar(quiet: bool, total: int) -> Any:
         return nullcontext(lambda: None)
     from contextlib import contextmanager
 
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     @contextmanager
     def shown() -> Iterator[Any]:
-        columns = (TextColumn("annotating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
-            task = bar.add_task("", total=total)
-            yield lambda: bar.advance(task)
+        with progress_bar("annotating", total) as bar:
+            yield lambda: bar.advance(bar.task_ids[0])
 
     return shown()

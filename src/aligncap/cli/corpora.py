@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from aligncap.cli.output import MANIFESTS, check_output
+
 if TYPE_CHECKING:
     from aligncap.corpora.adapters import Reading, Remark
     from aligncap.corpora.known import Corpus
@@ -25,7 +27,6 @@ app = typer.Typer(rich_markup_mode=None)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="As `aligncap corpora` lists it.", show_default=False)]
-_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 _SHOWN = 20  # remarks about lost clips
 
 
@@ -166,7 +167,7 @@ def read(
     """
     from aligncap.corpora.adapters import assign_splits, read_corpus
 
-    _check_output(output, overwrite)
+    check_output(output, overwrite, "--output", suffixes=MANIFESTS)
     reading = read_corpus(name, folder)
     assign_splits(reading.rows, reading.corpus, split or "", dev_share=dev_share, seed=seed)  # fail before the work
     if decode:
@@ -183,20 +184,6 @@ def read(
     print(_summary(name, rows, lost, output), file=sys.stderr)
     if lost:
         raise typer.Exit(1)
-
-
-def _check_output(output: Path, overwrite: bool) -> None:
-    problem = None
-    if output.suffix.lower() not in _SUFFIXES:
-        problem = f"its name does not tell the format: end it in {', '.join(_SUFFIXES)}"
-    elif output.is_dir():
-        problem = "it is a directory: name a file in it"
-    elif not output.parent.is_dir():
-        problem = f"there is no directory {output.parent}: make it first"
-    elif output.exists() and not overwrite:
-        problem = "it exists: choose another name, or add --overwrite"
-    if problem:
-        raise typer.BadParameter(f"{output}: {problem}", param_hint="--output")
 
 
 def _decode(reading: Reading) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from aligncap.cli.output import MANIFESTS, check_output
 
 if TYPE_CHECKING:
     from aligncap.cli.problems import Teller
@@ -86,7 +87,7 @@ def check(
 
     names = _columns(columns)
     if fix is not None:
-        _check_output(fix, overwrite, manifest, "--fix")
+        check_output(fix, overwrite, "--fix", suffixes=MANIFESTS, sources=[manifest])
     survey = survey_manifest(manifest, columns=names, encoding=encoding)
     teller = Teller(Output(None, False), warnings, as_json, quiet)
     report, own = Report(), set(emotions or ())
@@ -142,7 +143,7 @@ def convert(
     from aligncap.cli.problems import Teller
     from aligncap.corpora import read_manifest
 
-    _check_output(out, overwrite, manifest, "OUT")
+    check_output(out, overwrite, "OUT", suffixes=MANIFESTS, sources=[manifest])
     teller = Teller(None, warnings, False, quiet)
     rows = read_manifest(manifest, columns=_columns(columns), encoding=encoding, on_problem=teller.tell)
     _make(rows, out, manifest.parent, overwrite, teller)
@@ -180,7 +181,7 @@ def folder_command(
     from aligncap.cli.problems import Teller
     from aligncap.corpora import from_folder
 
-    _check_output(out, overwrite, folder, "OUT")
+    check_output(out, overwrite, "OUT", suffixes=MANIFESTS)
     teller = Teller(None, warnings, False, quiet)
     rows = from_folder(folder, pattern, on_problem=teller.tell, **_pairs(values, "--set"))
     _make(rows, out, folder, overwrite, teller)
@@ -213,7 +214,7 @@ def dataset_command(
     from aligncap.cli.problems import Teller
     from aligncap.corpora import from_dataset
 
-    _check_output(out, overwrite, Path(source), "OUT")
+    check_output(out, overwrite, "OUT", suffixes=MANIFESTS, sources=[Path(source)])
     teller = Teller(None, warnings, False, quiet)
     names = _columns(columns)
     rows = from_dataset(source, out.parent, split=split, config=config, columns=names, on_problem=teller.tell)
@@ -232,27 +233,6 @@ def _pairs(pairs: list[str] | None, option: str) -> dict[str, str]:
             raise typer.BadParameter(f"{pair!r} is not of the form NAME=VALUE", param_hint=option)
         found[name.strip()] = value.strip()
     return found
-
-
-def _check_output(out: Path, overwrite: bool, source: Path, hint: str) -> None:
-    """Refuse what would fail, or do harm, only after minutes of work."""
-    from aligncap.corpora.records import FORMATS
-
-    problem = None
-    if out.suffix.lower() not in FORMATS:
-        problem = f"its name does not tell the format: end it in {', '.join(FORMATS)}"
-    elif out.is_dir():
-        problem = "it is a directory: name a file in it"
-    elif not out.parent.is_dir():
-        problem = f"there is no directory {out.parent}: make it first"
-    elif not os.access(out.parent, os.W_OK):
-        problem = "it may not be written: no permission"
-    elif out.exists() and source.exists() and out.samefile(source):
-        problem = "it is the manifest itself: choose another name"
-    elif out.exists() and not overwrite:
-        problem = "it exists: choose another name, or add --overwrite"
-    if problem:
-        raise typer.BadParameter(f"{out}: {problem}", param_hint=hint)
 
 
 def _write(rows: Iterable[Row], out: Path | None, folder: Path, overwrite: bool) -> int:

@@ -9,15 +9,21 @@ import time
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
+import typer
+
 from aligncap.errors import AlignCapError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from rich.progress import Progress
 
-__all__ = ["Console", "Output"]
+__all__ = ["MANIFESTS", "Console", "Output", "check_output", "progress_bar"]
+
+
+MANIFESTS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
+"""Endings of the files that hold manifests."""
 
 
 class Output:
@@ -94,6 +100,57 @@ def _abandon(stream: IO[str] | None) -> None:
             os.close(null)
 
 
+def check_output(
+    out: Path, overwrite: bool, hint: str, *, suffixes: Sequence[str] = (), sources: Iterable[Path] = ()
+) -> None:
+    """Refuse what would fail, or do harm, only after minutes of work.
+
+    Args:
+        out: the file to write.
+        overwrite: whether it may replace a file.
+        hint: the option or argument that names it.
+        suffixes: endings that tell the format; none: any.
+        sources: what is read, and must not be written over.
+
+    Raises:
+        typer.BadParameter: it cannot be written, or must not be.
+    """
+    problem = None
+    if suffixes and out.suffix.lower() not in suffixes:
+        problem = f"its name does not tell the format: end it in {', '.join(suffixes)}"
+    elif out.is_dir():
+        problem = "it is a directory: name a file in it"
+    elif not out.parent.is_dir():
+        problem = f"there is no directory {out.parent}: make it first"
+    elif not os.access(out if out.exists() else out.parent, os.W_OK):
+        problem = "it may not be written: no permission"
+    elif out.exists() and any(source.exists() and out.samefile(source) for source in sources):
+        problem = "it is the very file that is read: choose another name"
+    elif out.exists() and not overwrite:
+        problem = "it exists: choose another name, or add --overwrite"
+    if problem:
+        raise typer.BadParameter(f"{out}: {problem}", param_hint=hint)
+
+
+def progress_bar(title: str, total: int | None) -> Progress:
+    """A bar on standard error with one task; it leaves nothing behind."""
+    from rich.console import Console as RichConsole
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=RichConsole(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    bar.add_task(title, total=total)
+    return bar
+
+
 class Console:
     """Says on standard error how far the work is: a bar where that is a terminal, and lines.
 
@@ -130,20 +187,7 @@ class Console:
         if self._quiet or not _is_terminal(sys.stderr):
             yield
             return
-        from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=RichConsole(stderr=True),
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._bar.add_task("captioning", total=self.total)
+        self._bar = progress_bar("captioning", self.total)
         try:
             with self._bar:
                 yield

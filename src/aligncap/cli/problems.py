@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aligncap.captioner.results import printable
-from aligncap.cli.output import Output
+from aligncap.cli.output import Output, progress_bar
 from aligncap.corpora.problems import KINDS, Problem
 
 if TYPE_CHECKING:
@@ -92,20 +92,7 @@ class Teller:
         if self._quiet or sys.stderr is None or not sys.stderr.isatty():
             yield
             return
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._bar.add_task(title, total=total)
+        self._bar = progress_bar(title, total)
         try:
             with self._bar:
                 yield
