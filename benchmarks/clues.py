@@ -280,7 +280,20 @@ def pace(arguments: argparse.Namespace) -> str:
         ours, counted = np.array(pairs).T
         rho = np.corrcoef(ranks(ours), ranks(counted))[0, 1]
         lines.append(f"| {corpus} | {len(pairs)} | {rho:.2f} | {np.median(ours / counted):.2f} |")
-    return "\n".join(lines)
+    rises = sorted(played(clip, 1.2) / played(clip, 0.85) for clip in example_clips())
+    told = f"measured {rises[0]:.2f} to {rises[-1]:.2f} times as fast, median {np.median(rises):.2f}"
+    return "\n".join(lines) + f"\n\nThe example recordings played {1.2 / 0.85:.2f} times as fast: {told}."
+
+
+def played(clip: NDArray[np.float32], factor: float) -> float:
+    """Syllable rate of a clip played `factor` times as fast."""
+    position = np.arange(0, len(clip) - 1, factor)
+    return measure(np.interp(position, np.arange(len(clip)), clip).astype(np.float32)).syllables_per_s
+
+
+def example_clips() -> list[NDArray[np.float32]]:
+    folder = Path(__file__).resolve().parent.parent / "examples"
+    return [read_audio(path).samples for path in sorted(folder.glob("*.flac"))]
 
 
 def syllables(text: str, language: str) -> int:
@@ -374,8 +387,7 @@ def ranks(values: Values) -> Values:
 
 
 def speed() -> str:
-    examples = sorted((Path(__file__).resolve().parent.parent / "examples").glob("*.flac"))
-    joined = np.concatenate([read_audio(path).samples for path in examples])
+    joined = np.concatenate(example_clips())
     clips = [np.roll(joined, -7000 * index)[:80_000] for index in range(16)]
     seconds = sum(map(len, clips)) / 16_000
     lines = ["| | processor time for 16 clips of 5 s | times real time |", "|---|---|---|"]

@@ -72,6 +72,7 @@ def test_names_that_are_not_there() -> None:
 
 def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "aligncap.captioner.loading", raising=False)
     monkeypatch.delitem(sys.modules, "aligncap.captioner.captioner", raising=False)
     with pytest.raises(MissingExtraError, match=r"pip install 'aligncap\[torch\]'"):
         _ = aligncap.load
@@ -79,6 +80,7 @@ def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_other_missing_modules_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aligncap.clues", None)
+    monkeypatch.delitem(sys.modules, "aligncap.captioner.loading", raising=False)
     monkeypatch.delitem(sys.modules, "aligncap.captioner.captioner", raising=False)
     with pytest.raises(ModuleNotFoundError, match=r"aligncap\.clues"):
         _ = aligncap.load

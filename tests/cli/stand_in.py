@@ -46,7 +46,7 @@ def pick_device(device: str) -> str:
 
 
 if __name__ == "__main__":
-    module = types.ModuleType("aligncap.captioner.captioner")
+    module = types.ModuleType("aligncap.captioner.loading")
     module.__dict__.update(load=load, pick_device=pick_device)
     sys.modules[module.__name__] = module
     sys.argv[0] = "aligncap"

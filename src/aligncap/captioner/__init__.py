@@ -10,13 +10,14 @@ from aligncap.captioner.sampling import Sampling
 from aligncap.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from aligncap.captioner.captioner import Captioner, load
+    from aligncap.captioner.captioner import Captioner
+    from aligncap.captioner.loading import load
 
 __all__ = ["Caption", "Captioner", "Failure", "Sampling", "load"]
 
 _LAZY = {
     "Captioner": "aligncap.captioner.captioner",
-    "load": "aligncap.captioner.captioner",
+    "load": "aligncap.captioner.loading",
 }
 _EXTRA = {"accelerate", "peft", "tokenizers", "torch", "transformers"}
 

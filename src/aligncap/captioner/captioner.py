@@ -5,13 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from importlib import resources
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -24,7 +21,7 @@ from aligncap.captioner.results import Caption, Failure
 from aligncap.captioner.sampling import Sampling
 from aligncap.captions import Facts, answer, clue_prompt
 from aligncap.clues import clue_words, measure
-from aligncap.errors import AlignCapError, CheckpointError, PromptError
+from aligncap.errors import AlignCapError, PromptError
 from aligncap.model import AlignCapForConditionalGeneration, AlignCapProcessor
 from aligncap.model.likelihood import distinguishing, label_probabilities
 from aligncap.model.prefix import Prefix, run_prefix
@@ -33,7 +30,7 @@ from aligncap.model.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
 if TYPE_CHECKING:
     from aligncap.model import SpeechEmbeddings
 
-__all__ = ["Captioner", "Source", "load", "pick_device"]
+__all__ = ["Captioner", "Source"]
 
 Source: TypeAlias = "AudioSource | Audio | Failure"
 """What can be captioned. A `Failure` stands for a recording known to be bad, and comes back in its place."""
@@ -41,8 +38,6 @@ Source: TypeAlias = "AudioSource | Audio | Failure"
 _LOG = logging.getLogger(__name__)
 _MAX_NEW_TOKENS = 64
 _SILENCE = 2e-5  # peak to peak, as in aligncap.audio
-_DTYPES = ("auto", "float32", "bfloat16", "float16")
-_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,79 +49,6 @@ class _Clip:
     segment: Segment
     voice: list[tuple[str, str]]
     warnings: tuple[str, ...]
-
-
-def load(
-    checkpoint: str | os.PathLike[str] = "embedded",
-    *,
-    device: str = "auto",
-    dtype: str = "auto",
-    threads: int | None = None,
-) -> Captioner:
-    """Load a captioner.
-
-    Args:
-        checkpoint: ``embedded`` (comes with the package), a folder, or a Hub name (``owner/name``).
-        device: ``auto`` (CUDA, then Apple's MPS, then CPU), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        dtype: ``auto`` (float32 on the CPU and MPS, bfloat16 on CUDA), ``float32``, ``bfloat16`` or
-            ``float16``.
-        threads: CPU threads, for the whole process (default: as PyTorch chooses).
-
-    Raises:
-        AlignCapError: no such device or dtype.
-        CheckpointError: there is no such checkpoint, or it is damaged.
-        WeightsError: the base weights cannot be had.
-    """
-    device = pick_device(device)
-    if dtype not in _DTYPES:
-        raise AlignCapError(f"unknown dtype {dtype!r}: choose one of {', '.join(_DTYPES)}")
-    if dtype == "auto":
-        dtype = "bfloat16" if device.startswith("cuda") else "float32"
-    if threads is not None:
-        torch.set_num_threads(threads)
-    source, name = _locate(checkpoint)
-    processor = AlignCapProcessor.from_pretrained(source)
-    model = AlignCapForConditionalGeneration.from_pretrained(
-        source, dtype=dtype, device_map=device, config=processor.config
-    )
-    model.merge_adapters()
-    return Captioner(model, processor, name)
-
-
-def pick_device(device: str) -> str:
-    """Resolve ``auto`` and check the rest.
-
-    Raises:
-        AlignCapError: no such device here.
-    """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        return next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
-    kind = device.split(":", maxsplit=1)[0]
-    if kind not in there:
-        raise AlignCapError(f"unknown device {device!r}: choose auto, cpu, cuda or mps")
-    if not there[kind]:
-        raise AlignCapError(f"there is no {kind} device here: choose auto or cpu")
-    return device
-
-
-def _locate(checkpoint: str | os.PathLike[str]) -> tuple[str, str]:
-    """Where a checkpoint is, and what to call it."""
-    given = os.fspath(checkpoint)
-    if given == "embedded":
-        folder = resources.files("aligncap.checkpoints") / "embedded"
-        if not folder.is_dir():
-            raise CheckpointError("embedded: this installation lacks the checkpoint; install aligncap again")
-        return str(folder), given
-    path = Path(given).expanduser()
-    if given and path.is_dir():
-        return str(path), path.resolve().name
-    if given and path.exists():
-        raise CheckpointError(f"{given}: it is a file; a checkpoint is a folder with a config.json")
-    if not _HUB_NAME.fullmatch(given):
-        name = given or "an empty name"
-        raise CheckpointError(f"{name}: there is no such checkpoint; give a folder or a Hub name (owner/name)")
-    return given, given
 
 
 class Captioner:
@@ -174,7 +96,7 @@ class Captioner:
         Raises:
             AlignCapError: too few recordings, or nearly all of one emotion.
         """
-        clips = (item for item in self._clips(_as_sources(sources)) if isinstance(item, _Clip))
+        clips = (item for item in self._stretches(_as_sources(sources)) if isinstance(item, _Clip))
 
         def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
             while batch := list(islice(clips, batch_size)):
@@ -251,12 +173,13 @@ class Captioner:
         num_captions: int,
         sampling: Sampling | None,
     ) -> Iterator[Caption | Failure]:
-        items = self._clips(sources)
+        stretches = self._stretches(sources)
 
-        def read() -> list[_Clip | Failure]:
-            return list(islice(items, batch_size))
+        with ThreadPoolExecutor(1, "aligncap-read") as reader, ThreadPoolExecutor(2, "aligncap-clues") as measurers:
 
-        with ThreadPoolExecutor(1, "aligncap-read") as reader:
+            def read() -> list[_Clip | Failure]:
+                return list(measurers.map(_measured, islice(stretches, batch_size)))
+
             coming = reader.submit(read)
             while batch := coming.result():
                 coming = reader.submit(read)
@@ -265,8 +188,8 @@ class Captioner:
                 for item in batch:
                     yield item if isinstance(item, Failure) else next(captions)
 
-    def _clips(self, sources: Iterable[Source]) -> Iterator[_Clip | Failure]:
-        """Read one recording after the other, and cut and measure it stretch by stretch."""
+    def _stretches(self, sources: Iterable[Source]) -> Iterator[_Clip | Failure]:
+        """Read one recording after the other, and cut it; nothing is measured yet."""
         for position, source in enumerate(sources):
             if isinstance(source, Failure):
                 yield source
@@ -280,12 +203,7 @@ class Captioner:
                 continue
             for index, part in enumerate(parts):
                 clip_id = name if len(parts) == 1 else f"{name}#{index}"
-                try:
-                    voice = [(word.dimension, word.level) for word in clue_words(measure(part.samples))]
-                except Exception as error:
-                    yield _failure(error, name, clip_id)
-                else:
-                    yield _Clip(clip_id, name, part, voice, (*audio.warnings, *_silence(part)))
+                yield _Clip(clip_id, name, part, [], (*audio.warnings, *_silence(part)))
 
     @torch.inference_mode()
     def _caption_batch(
@@ -384,6 +302,17 @@ def _read(source: Any, name: str) -> Audio:
     # anybody can make an Audio: check it as samples are
     checked = read_audio((source.samples, RATE), name=name, max_seconds=math.inf)
     return replace(checked, warnings=source.warnings)
+
+
+def _measured(item: _Clip | Failure) -> _Clip | Failure:
+    """The stretch with what is measured in its voice."""
+    if isinstance(item, Failure):
+        return item
+    try:
+        clues = measure(item.segment.samples, voice_quality=False)
+    except Exception as error:
+        return _failure(error, item.audio, item.id)
+    return replace(item, voice=[(word.dimension, word.level) for word in clue_words(clues)])
 
 
 def _failure(error: Exception, audio: str, clip_id: str | None = None) -> Failure:

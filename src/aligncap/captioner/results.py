@@ -14,7 +14,7 @@ from aligncap.errors import AudioError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Caption", "Failure", "Format", "Formatter", "printable"]
+__all__ = ["Caption", "Failure", "Format", "Formatter", "csv_line", "json_line", "printable"]
 
 Format = Literal["text", "jsonl", "csv"]
 
@@ -113,19 +113,20 @@ class Formatter:
 
     def __init__(self, kind: Format) -> None:
         self.kind = kind
-        self.header = _csv_line(self._CSV) if kind == "csv" else ""
+        self.header = csv_line(self._CSV) if kind == "csv" else ""
 
     def __call__(self, result: Caption | Failure) -> str:
         """One result as lines (with their line ends); several only as text, where there are alternatives."""
         if self.kind == "jsonl":
-            return _json_line(result.to_dict())
+            return json_line(result.to_dict())
         if self.kind == "csv":
             fields = _failure_fields(result) if isinstance(result, Failure) else _caption_fields(result)
-            return _csv_line([fields.get(name, "") for name in self._CSV])
+            return csv_line([fields.get(name, "") for name in self._CSV])
         return "" if isinstance(result, Failure) else _text_lines(result)
 
 
-def _json_line(record: dict[str, Any]) -> str:
+def json_line(record: dict[str, Any]) -> str:
+    """A record as a line of JSON."""
     line = json.dumps(record, ensure_ascii=False, allow_nan=False)
     try:
         line.encode()
@@ -134,7 +135,8 @@ def _json_line(record: dict[str, Any]) -> str:
     return line + "\n"
 
 
-def _csv_line(values: Sequence[str]) -> str:
+def csv_line(values: Sequence[str]) -> str:
+    """Values as a line of CSV."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow(values)
     return out.getvalue()

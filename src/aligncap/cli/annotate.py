@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -149,14 +148,13 @@ def _annotated(row: Row, annotator: Annotator, folder: Path | None, told: _Told)
 def _measured(row: Row, folder: Path) -> dict[str, Any]:
     """Clues of the row's part of its recording: numbers, and the words for them."""
     from aligncap.audio import RATE, read_audio
-    from aligncap.clues import clue_words, measure
+    from aligncap.clues import DIMENSIONS, clue_record, clue_words, measure
     from aligncap.corpora import audio_path
 
     samples = read_audio(audio_path(row.audio, folder), name=row.audio).samples
     start = round((row.start or 0.0) * RATE)
     clues = measure(samples[start : None if row.end is None else round(row.end * RATE)])
-    numbers = {name: round(float(value), 4) for name, value in asdict(clues).items() if math.isfinite(value)}
-    return {**numbers, "words": [f"{word.dimension}:{word.level}" for word in clue_words(clues)]}
+    return clue_record(clues, clue_words(clues, dimensions=DIMENSIONS))
 
 
 class _Told:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aligncap.captioner.calibration import Calibration
     from aligncap.captioner.captioner import Source
 
-__all__ = ["caption", "collect", "describe", "load_captioner"]
+__all__ = ["caption", "check_recordings_output", "collect", "describe", "format_of", "load_captioner"]
 
 _SUFFIXES: dict[str, Format] = {".txt": "text", ".jsonl": "jsonl", ".csv": "csv"}
 
@@ -116,10 +116,10 @@ def caption(
     if "" in recordings:
         raise typer.BadParameter("a name is empty", param_hint="FILE|DIR|-")
     sampling = _sampling(temperature, top_p, seed)
-    form = format or _format_of(output)
+    form = format or format_of(output)
     sources = collect(recordings)
     if output is not None:
-        _check_output(output, overwrite, sources)
+        check_recordings_output(output, overwrite, sources)
 
     console = Console(len(sources), quiet)
     failures = [source for source in sources if isinstance(source, Failure)]
@@ -147,7 +147,12 @@ def _sampling(temperature: float | None, top_p: float | None, seed: int | None) 
         raise typer.BadParameter(str(error)) from None
 
 
-def _format_of(output: Path | None) -> Format:
+def format_of(output: Path | None) -> Format:
+    """The format that a file's name tells.
+
+    Raises:
+        typer.BadParameter: it tells none.
+    """
     if output is None:
         return "text"
     if output.suffix.lower() not in _SUFFIXES:
@@ -158,7 +163,7 @@ def _format_of(output: Path | None) -> Format:
     return _SUFFIXES[output.suffix.lower()]
 
 
-def _check_output(output: Path, overwrite: bool, sources: Sequence[Source]) -> None:
+def check_recordings_output(output: Path, overwrite: bool, sources: Sequence[Source]) -> None:
     """Refuse what would fail, or do harm, only after minutes of work."""
     problem = None
     if output.is_dir():
@@ -256,7 +261,7 @@ def load_captioner(checkpoint: str, device: str, dtype: str, threads: int | None
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     from aligncap.captioner import load  # first: it says which packages are missing
-    from aligncap.captioner.captioner import pick_device
+    from aligncap.captioner.loading import pick_device
 
     try:
         device = pick_device(device)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from aligncap.captioner.results import Failure, Format, _csv_line, _json_line, printable
-from aligncap.cli.caption import _check_output, _format_of, collect
+from aligncap.captioner.results import Failure, Format, csv_line, json_line, printable
+from aligncap.cli.caption import check_recordings_output, collect, format_of
 from aligncap.cli.output import Console, Output
 from aligncap.errors import AlignCapError, AudioError
 
@@ -91,13 +91,13 @@ def clues(
         raise typer.BadParameter("standard output is closed: name a file", param_hint="--output")
     if "" in recordings:
         raise typer.BadParameter("a name is empty", param_hint="FILE|DIR|-")
-    form = format or _format_of(output)
+    form = format or format_of(output)
     if plot is not None:
         _prepare(plot)
     sources = collect(recordings)
     if output is not None:
-        _check_output(output, overwrite, sources)
-    console = _Console(len(sources), quiet)
+        check_recordings_output(output, overwrite, sources)
+    console = Console(len(sources), quiet, "measuring")
     results = _results(sources, gender or "pooled", relative, keep_samples=plot is not None, console=console)
     if not _write(results, form, Output(output, overwrite), plot, console):
         raise typer.Exit(1)
@@ -135,7 +135,7 @@ class _Measured:
 
 
 def _results(
-    sources: Sequence[Source], population: Population, relative: bool, *, keep_samples: bool, console: _Console
+    sources: Sequence[Source], population: Population, relative: bool, *, keep_samples: bool, console: Console
 ) -> Iterator[_Measured | Failure]:
     """Measure each recording, and judge it: at once, or where they are compared with each other, at the end."""
     from aligncap.clues import speaker_reference
@@ -161,7 +161,7 @@ def _judged(item: _Measured, reference: Population | SpeakerReference) -> _Measu
     return replace(item, words=clue_words(item.clues, dimensions=DIMENSIONS, reference=reference))
 
 
-def _measure(sources: Sequence[Source], keep_samples: bool, console: _Console) -> Iterator[_Measured | Failure]:
+def _measure(sources: Sequence[Source], keep_samples: bool, console: Console) -> Iterator[_Measured | Failure]:
     from aligncap.audio import Audio, read_audio, segments
     from aligncap.clues import measure
 
@@ -190,11 +190,11 @@ def _measure(sources: Sequence[Source], keep_samples: bool, console: _Console) -
 
 
 def _write(
-    results: Iterable[_Measured | Failure], form: Format, output: Output, plot: Path | None, console: _Console
+    results: Iterable[_Measured | Failure], form: Format, output: Output, plot: Path | None, console: Console
 ) -> bool:
     """Write the results as they come; return whether nothing failed."""
     whole: dict[str, bool] = {}
-    header = _csv_line(_columns()) if form == "csv" else ""
+    header = csv_line(_columns()) if form == "csv" else ""
     try:
         for number, result in enumerate(results):
             whole[result.audio] = isinstance(result, _Measured) and whole.get(result.audio, True)
@@ -245,12 +245,12 @@ def _line(result: _Measured | Failure, form: Format) -> str:
         return "" if isinstance(result, Failure) else printable(f"{result.name}: {_sentence(result)}") + "\n"
     record = result.to_dict() if isinstance(result, Failure) else _record(result)
     if form == "jsonl":
-        return _json_line(record)
+        return json_line(record)
     if isinstance(result, Failure):
         record["error"] = f"{result.type}: {result.message}"
     else:
         record.update(record["clues"], words=" ".join(record["clues"]["words"]), warnings=" | ".join(result.warnings))
-    return _csv_line(["" if record.get(name) is None else str(record[name]) for name in _columns()])
+    return csv_line(["" if record.get(name) is None else str(record[name]) for name in _columns()])
 
 
 def _record(result: _Measured) -> dict[str, Any]:
@@ -269,12 +269,3 @@ def _sentence(result: _Measured) -> str:
         return "no voice found"
     words = ", ".join(said_with_number(word, result.clues) for word in result.words)
     return words or f"nothing out of the ordinary (median {result.clues.f0_median_hz:.0f} Hz)"
-
-
-class _Console(Console):
-    """Says that it measures."""
-
-    def advance(self, recordings: int, captions: int = 0) -> None:
-        """Say how many recordings are done."""
-        if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=recordings, description="measuring")

@@ -157,10 +157,12 @@ class Console:
     Args:
         total: recordings to come.
         quiet: nothing but errors.
+        doing: what the bar says.
     """
 
-    def __init__(self, total: int, quiet: bool) -> None:
+    def __init__(self, total: int, quiet: bool, doing: str = "captioning") -> None:
         self.total = total
+        self._doing = doing
         self._quiet = quiet
         self._started = time.monotonic()
         self._bar: Progress | None = None
@@ -187,18 +189,19 @@ class Console:
         if self._quiet or not _is_terminal(sys.stderr):
             yield
             return
-        self._bar = progress_bar("captioning", self.total)
+        self._bar = progress_bar(self._doing, self.total)
         try:
             with self._bar:
                 yield
         finally:
             self._bar = None
 
-    def advance(self, recordings: int, captions: int) -> None:
-        """Say how many recordings are done, and how many captions were written."""
+    def advance(self, recordings: int, captions: int | None = None) -> None:
+        """Say how many recordings are done, and how many captions were written, if any are."""
         if self._bar is not None:
             task = self._bar.task_ids[0]
-            self._bar.update(task, completed=recordings, description=f"captioning (captions: {captions})")
+            description = self._doing if captions is None else f"{self._doing} (captions: {captions})"
+            self._bar.update(task, completed=recordings, description=description)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

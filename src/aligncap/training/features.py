@@ -167,7 +167,7 @@ def _extract_shard(job: tuple[ModelRecipe, _Shard]) -> None:
         if shard.seed is not None:
             digest = hashlib.sha256(f"{shard.seed}/{clip.id}".encode()).digest()
             samples = augment(samples, np.random.default_rng(int.from_bytes(digest[:8], "big")))
-        voice.append([(word.dimension, word.level) for word in clue_words(measure(samples))])
+        voice.append([(word.dimension, word.level) for word in clue_words(measure(samples, voice_quality=False))])
         if encode is not None:
             states.append(encode(samples))
             lengths.append(len(states[-1]))

@@ -1,0 +1,92 @@
+"""Loading a captioner: which checkpoint, on which device, in which numbers."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib import resources
+from pathlib import Path
+
+import torch
+
+from aligncap.captioner.captioner import Captioner
+from aligncap.errors import AlignCapError, CheckpointError
+from aligncap.model import AlignCapForConditionalGeneration, AlignCapProcessor
+
+__all__ = ["load", "pick_device"]
+
+_DTYPES = ("auto", "float32", "bfloat16", "float16")
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+
+
+def load(
+    checkpoint: str | os.PathLike[str] = "embedded",
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    threads: int | None = None,
+) -> Captioner:
+    """Load a captioner.
+
+    Args:
+        checkpoint: ``embedded`` (comes with the package), a folder, or a Hub name (``owner/name``).
+        device: ``auto`` (CUDA, then Apple's MPS, then CPU), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        dtype: ``auto`` (float32 on the CPU and MPS, bfloat16 on CUDA), ``float32``, ``bfloat16`` or
+            ``float16``.
+        threads: CPU threads, for the whole process (default: as PyTorch chooses).
+
+    Raises:
+        AlignCapError: no such device or dtype.
+        CheckpointError: there is no such checkpoint, or it is damaged.
+        WeightsError: the base weights cannot be had.
+    """
+    device = pick_device(device)
+    if dtype not in _DTYPES:
+        raise AlignCapError(f"unknown dtype {dtype!r}: choose one of {', '.join(_DTYPES)}")
+    if dtype == "auto":
+        dtype = "bfloat16" if device.startswith("cuda") else "float32"
+    if threads is not None:
+        torch.set_num_threads(threads)
+    source, name = _locate(checkpoint)
+    processor = AlignCapProcessor.from_pretrained(source)
+    model = AlignCapForConditionalGeneration.from_pretrained(
+        source, dtype=dtype, device_map=device, config=processor.config
+    )
+    model.merge_adapters()
+    return Captioner(model, processor, name)
+
+
+def pick_device(device: str) -> str:
+    """Resolve ``auto`` and check the rest.
+
+    Raises:
+        AlignCapError: no such device here.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
+    kind = device.split(":", maxsplit=1)[0]
+    if kind not in there:
+        raise AlignCapError(f"unknown device {device!r}: choose auto, cpu, cuda or mps")
+    if not there[kind]:
+        raise AlignCapError(f"there is no {kind} device here: choose auto or cpu")
+    return device
+
+
+def _locate(checkpoint: str | os.PathLike[str]) -> tuple[str, str]:
+    """Where a checkpoint is, and what to call it."""
+    given = os.fspath(checkpoint)
+    if given == "embedded":
+        folder = resources.files("aligncap.checkpoints") / "embedded"
+        if not folder.is_dir():
+            raise CheckpointError("embedded: this installation lacks the checkpoint; install aligncap again")
+        return str(folder), given
+    path = Path(given).expanduser()
+    if given and path.is_dir():
+        return str(path), path.resolve().name
+    if given and path.exists():
+        raise CheckpointError(f"{given}: it is a file; a checkpoint is a folder with a config.json")
+    if not _HUB_NAME.fullmatch(given):
+        name = given or "an empty name"
+        raise CheckpointError(f"{name}: there is no such checkpoint; give a folder or a Hub name (owner/name)")
+    return given, given
