@@ -1,7 +1,7 @@
 """How well does `find_claims` read captions? Precision and recall against the hand-annotated captions; speed.
 
-    python benchmarks/claims.py                         # both halves, and speed
-    python benchmarks/claims.py --half dev --errors     # the half that rules were tuned on, with every error
+    python benchmarks/claims.py                         # all parts, and speed
+    python benchmarks/claims.py --half dev --errors     # the part that rules were tuned on, with every error
 
 A claim of a caption is (target, denied or not), counted once a caption; other claims are compared by category. A claim
 found also counts as right where the annotated target is among its `also`. Intervals: 95 %, bootstrap over captions,
@@ -22,6 +22,7 @@ from aligncap.captions.claims import Claim, find_claims
 
 ANNOTATED = Path(__file__).parent.parent / "tests" / "captions" / "annotated.jsonl"
 KINDS = ("emotion", "acoustic", "other")
+PARTS = ("dev", "test", "fresh")
 Counts = tuple[int, int, int, int]  # right, found, found of gold, gold
 
 
@@ -29,15 +30,15 @@ def main() -> None:
     """Run the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--annotated", type=Path, default=ANNOTATED)
-    parser.add_argument("--half", choices=("dev", "test"), help="one half only")
+    parser.add_argument("--half", choices=PARTS, help="one part only")
     parser.add_argument("--errors", action="store_true", help="print every caption that is not read as annotated")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     rows = [json.loads(line) for line in arguments.annotated.read_text(encoding="utf-8").splitlines()]
     print(f"{date.today()}, {platform.machine()}, Python {platform.python_version()}, seed {arguments.seed}\n")
-    print("| half | captions | claims | annotated | precision | recall | F1 | hedges right |")
+    print("| part | captions | claims | annotated | precision | recall | F1 | hedges right |")
     print("|---|--:|---|--:|---|---|--:|--:|")
-    for half in [arguments.half] if arguments.half else ("dev", "test"):
+    for half in [arguments.half] if arguments.half else PARTS:
         chosen = [row for row in rows if row["half"] == half]
         if chosen:
             report(half, chosen, arguments.seed)

@@ -345,8 +345,11 @@ def test_no_such_device_or_dtype(checkpoint: Path, monkeypatch) -> None:
         aligncap.load(checkpoint, device="cuda:0")
     with pytest.raises(AlignCapError, match="unknown device 'tpu'"):
         aligncap.load(checkpoint, device="tpu")
-    with pytest.raises(AlignCapError, match="unknown dtype 'int8'"):
-        aligncap.load(checkpoint, dtype="int8")
+    with pytest.raises(AlignCapError, match="unknown dtype 'int4'"):
+        aligncap.load(checkpoint, dtype="int4")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(AlignCapError, match="int8 runs on the CPU, not on cuda"):
+        aligncap.load(checkpoint, device="cuda", dtype="int8")
 
 
 def test_automatic_device(monkeypatch) -> None:

@@ -15,7 +15,7 @@ from aligncap.model import AlignCapForConditionalGeneration, AlignCapProcessor
 
 __all__ = ["load", "pick_device"]
 
-_DTYPES = ("auto", "float32", "bfloat16", "float16")
+_DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
@@ -31,8 +31,8 @@ def load(
     Args:
         checkpoint: ``embedded`` (comes with the package), a folder, or a Hub name (``owner/name``).
         device: ``auto`` (CUDA, then Apple's MPS, then CPU), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        dtype: ``auto`` (float32 on the CPU and MPS, bfloat16 on CUDA), ``float32``, ``bfloat16`` or
-            ``float16``.
+        dtype: ``auto`` (float32 on the CPU and MPS, bfloat16 on CUDA), ``float32``, ``bfloat16``, ``float16``,
+            or ``int8`` (CPU: the language model in 8-bit integers, the rest in float32).
         threads: CPU threads, for the whole process (default: as PyTorch chooses).
 
     Raises:
@@ -45,14 +45,17 @@ def load(
         raise AlignCapError(f"unknown dtype {dtype!r}: choose one of {', '.join(_DTYPES)}")
     if dtype == "auto":
         dtype = "bfloat16" if device.startswith("cuda") else "float32"
+    int8 = dtype == "int8"
+    if int8 and device != "cpu":
+        raise AlignCapError(f"int8 runs on the CPU, not on {device}: choose device cpu, or another dtype")
     if threads is not None:
         torch.set_num_threads(threads)
     source, name = _locate(checkpoint)
     processor = AlignCapProcessor.from_pretrained(source)
     model = AlignCapForConditionalGeneration.from_pretrained(
-        source, dtype=dtype, device_map=device, config=processor.config
+        source, dtype="float32" if int8 else dtype, device_map=device, config=processor.config
     )
-    model.merge_adapters()
+    model.merge_adapters(int8=int8)
     return Captioner(model, processor, name)
 
 

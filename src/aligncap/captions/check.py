@@ -78,8 +78,10 @@ def _main_missing(claims: list[Claim], facts: Facts) -> list[str]:
     if not facts.emotions:
         return []
     main = facts.emotions[0][0]
-    named = [claim for claim in claims if claim.kind == "emotion" and not claim.negated]
-    strength = max((claim.strength for claim in named if main in _labels(claim)), default=0.0)
+    told = [claim for claim in claims if not claim.negated]
+    named = [claim for claim in told if claim.kind == "emotion"]
+    # "a tense voice" is an acoustic claim that may also mean fear
+    strength = max((claim.strength for claim in told if main in _labels(claim)), default=0.0)
     if not strength:
         return [f"the main emotion, {main}, is not named"]
     rivals = [claim for claim in named if main not in _labels(claim) and claim.strength > strength]

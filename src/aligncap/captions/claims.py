@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from aligncap.captions.items import Item, Target, items_of
 from aligncap.captions.others import other_claims, quotations, topics
+from aligncap.captions.phrases import load_data
 from aligncap.captions.taxonomy import categories
 from aligncap.captions.voice import bind
 
@@ -31,7 +33,8 @@ class Claim:
             "dimension:level", such as "pitch:high"; other: what is named, in lower case.
         category: emotion: the taxonomy's category; acoustic: the dimension; other: gender, age, person, place,
             event, sound, accent, cause, topic or quote.
-        strength: 1, or less after a hedge: 0.7 for degree ("slightly"), 0.5 for the lesser part of a mixture, 0.4 for
+        strength: 1, or less after a hedge: 0.7 for degree ("slightly"), 0.6 for what is
+            likely ("probably"), 0.5 for the lesser part of a mixture, 0.4 for
             doubt and traces ("perhaps", "a hint of"). "very" does not raise it.
         negated: the text denies it.
         start: first character of the words that claim it.
@@ -133,7 +136,8 @@ def _findings(items: Sequence[Item]) -> list[_Finding]:
             strength, reach = strength if negated else min(strength, item.entry.strength), _REACH
         elif role == "connector":
             following = _next(items, i)
-            joins = item.text == "or" or following == "term" or (following == "hedge" and not negated)
+            joins = item.text == "or" or (following == "hedge" and not negated)
+            joins = joins or (following == "term" and not (negated and _begins_anew(items, i)))
             negated, strength, reach = (negated, strength, _REACH) if joins else (False, 1.0, 0)
         elif role in {"stop", "comma"}:
             negated, strength = False, 1.0
@@ -148,13 +152,13 @@ def _findings(items: Sequence[Item]) -> list[_Finding]:
 
 def _is_term(items: Sequence[Item], at: int) -> bool:
     item = items[at]
-    if item.entry.denied and not item.claims:
+    if item.denied and not item.claims:
         return not (at + 1 < len(items) and items[at + 1].text == "of")
     return bool(item.claims)
 
 
 def _of_item(item: Item, strength: float, negated: bool) -> Iterator[_Finding]:
-    denied = item.entry.denied
+    denied = item.denied
     if denied:
         yield _Finding(item, Target(denied), 1.0, negated=False, shown=negated)
     if not (denied and negated):
@@ -167,10 +171,32 @@ def _deny(found: list[_Finding], denied: Sequence[_Finding]) -> None:
     for finding in denied:
         if not finding.shown:
             finding.shown = True
-        elif any(other.item is finding.item and other.target.name == finding.item.entry.denied for other in found):
+        elif any(other.item is finding.item and other.target.name == finding.item.denied for other in found):
             finding.shown = False
         else:
             finding.negated = not finding.negated
+
+
+def _begins_anew(items: Sequence[Item], at: int) -> bool:
+    """Whether "and" begins a phrase of its own, out of a negation's reach.
+
+    So in "no fear and reduced loudness" and "without anger and loudly", not in "not a loud and harsh voice".
+    """
+    before, following = items[at - 1], items[at + 1]
+    if following.head and following.head is not before.head:
+        return True
+    return _is_adverbial(following) and not _is_adverbial(before)
+
+
+def _is_adverbial(item: Item) -> bool:
+    """Whether it says how something is said: "loudly", "under his breath"."""
+    of_voice = any(":" in target.name for target in item.claims)
+    return of_voice and (item.text.endswith("ly") or item.text.partition(" ")[0] in _prepositions())
+
+
+@cache
+def _prepositions() -> frozenset[str]:
+    return frozenset(load_data("modifiers.yaml")["roles"]["preposition"])
 
 
 def _next(items: Sequence[Item], at: int) -> str:

@@ -12,8 +12,9 @@ __all__ = ["EMOTIONS", "emotions_in", "load_data", "main_emotion"]
 def emotions_in(text: str) -> dict[str, float]:
     """The emotions that a text names.
 
-    A word counts 1, or less when a hedge governs it: 0.7 after words of degree ("slightly"), 0.5 as part of a
-    mixture ("mixed with", "more sad than angry"), 0.4 after words of doubt or trace ("perhaps", "a hint of").
+    A word counts 1, or less when a hedge governs it: 0.7 after words of degree ("slightly"), 0.6 of what is likely
+    ("probably"), 0.5 as part of a mixture ("mixed with", "more sad than angry"), 0.4 after words of doubt or trace
+    ("perhaps", "a hint of").
     Words that a negation governs ("not angry", "no trace of fear or sadness", "calm rather than sad") do not
     count, nor do feelings that count as none of the labels (pride, sarcasm; see `find_claims` for these). An
     emotion named several times has the strength of its strongest mention.

@@ -34,6 +34,7 @@ class Entry:
         claims: what it claims wherever it stands.
         values: class of head → what it claims when it is said of such a head.
         heads: classes of head to which it belongs.
+        follows: whether, as a head, it may stand after its value word ("a low voice", never "a low he").
         denied: what it claims when it is negated.
         others: (kind, target) of claims about other things than emotion and voice.
     """
@@ -43,14 +44,18 @@ class Entry:
     claims: tuple[Target, ...] = ()
     values: dict[str, tuple[Target, ...]] = field(default_factory=dict)
     heads: frozenset[str] = frozenset()
+    follows: bool = True
     denied: str = ""
     others: tuple[tuple[str, str], ...] = ()
 
 
 class Item:
-    """A phrase in a text: its entry, where it stands (characters), and what it turned out to claim there."""
+    """A phrase in a text: its entry, where it stands (characters), and what it turned out to claim or deny there.
 
-    __slots__ = ("claims", "end", "entry", "start", "text")
+    ``head`` is the head that follows a value word, where one does.
+    """
+
+    __slots__ = ("claims", "denied", "end", "entry", "head", "start", "text")
 
     def __init__(self, entry: Entry, text: str, start: int, end: int) -> None:
         self.entry = entry
@@ -58,6 +63,8 @@ class Item:
         self.start = start
         self.end = end
         self.claims = entry.claims
+        self.denied = entry.denied
+        self.head: Item | None = None
 
 
 _WORD, _DEGREE = Entry(), Entry("intensifier")
@@ -155,6 +162,8 @@ def _add_voice(entries: _Entries) -> None:
     for name, phrases in data["heads"].items():
         for entry in _of(entries, phrases):
             entry.heads |= {name}
+    for entry in _of(entries, data["only_after_heads"]):
+        entry.follows = False
     for name, levels in data["values"].items():
         for key, phrases in levels.items():
             for entry in _of(entries, phrases):

@@ -25,8 +25,13 @@ def bind(items: Sequence[Item]) -> None:
     """
     for at, item in enumerate(items):
         if item.entry.values:
-            heads = _after(items, at) or _before(items, at)
+            after = _after(items, at)
+            heads = after or _before(items, at)
             claims = _claims(item, [name for head in sorted(heads) for name in items[head].entry.heads])
+            if after and claims:
+                item.head = items[after[0]]
+            if claims:
+                _take_over(item, [items[head] for head in heads])
             if not claims and _alone(items, at):
                 claims = item.entry.values.get("bare", ())
             if claims:
@@ -38,6 +43,13 @@ def _claims(item: Item, classes: Sequence[str]) -> tuple[Target, ...]:
     for name in classes:
         found |= dict.fromkeys(item.entry.values.get(name, ()))
     return tuple(found)
+
+
+def _take_over(value: Item, heads: Sequence[Item]) -> None:
+    """What a head claims by itself gives way to what is said of it: "reduced variation in pitch" is not varied."""
+    for head in heads:
+        if head is not value and head.claims is head.entry.claims:
+            head.claims, head.denied = (), ""
 
 
 def _fits(item: Item, head: Item) -> bool:
@@ -55,11 +67,13 @@ def _after(items: Sequence[Item], at: int) -> list[int]:
         item = items[i]
         role = item.entry.role
         if item.entry.heads and not (item.entry.values and i + 1 < len(items) and items[i + 1].entry.heads):
-            if last in {"comma", "link", "stop"} or not _fits(value, item):
+            if last in {"comma", "link", "stop"} or not item.entry.follows or not _fits(value, item):
                 return []
             return [i, *_joined(items, i, value, step=1)]
         if role == "preposition" and item.text == "in" and i == at + 1:
             continue
+        if i == at + 1 and _is_noun_of_value(items, i):
+            return []
         if role in _DELIMITERS - {"stop"} or role in _SKIPPED or _is_adjective(item):
             last = role if role in _DELIMITERS else ""
         elif role == "word" and not unknown and item.text.isalpha():
@@ -69,9 +83,15 @@ def _after(items: Sequence[Item], at: int) -> list[int]:
     return []
 
 
+def _is_noun_of_value(items: Sequence[Item], at: int) -> bool:
+    """In "deep sorrow, a hoarse voice" the sorrow is deep."""
+    following = items[at + 1].entry.role if at + 1 < len(items) else "stop"
+    return bool(items[at].claims) and not items[at].entry.values and following in _DELIMITERS
+
+
 def _before(items: Sequence[Item], at: int) -> list[int]:
     """Heads that a value word follows: "her voice is soft and low", "pitch and volume are low", "speaks fast"."""
-    value, unknown, linked = items[at], 0, False
+    value, unknown, linked, elsewhere = items[at], 0, False, False
     adverb = value.text.endswith("ly")
     if not adverb and not _is_predicative(items, at):
         return []
@@ -80,12 +100,19 @@ def _before(items: Sequence[Item], at: int) -> list[int]:
         role = item.entry.role
         if item.entry.heads:
             head = _owner(items, i)
+            if elsewhere and not _fits(value, items[head]):
+                continue
             if not _fits(value, items[head]):
                 return []
             if "person" in items[head].entry.heads and not (linked or items[head].text.startswith("sound")):
                 return []
             return [head, *_joined(items, head, value, step=-1)]
         linked = linked or role == "link"
+        elsewhere = elsewhere or (role == "connector" and items[i + 1].entry.role == "link")  # "has … and seems low"
+        if elsewhere and role != "stop":
+            continue
+        if role == "hedge" and linked and unknown:  # "as if clouds were rising": said of the clouds
+            return []
         if role in _BETWEEN or _is_adjective(item) or (item.text in {"a", "an"} and linked):
             continue
         if role == "comma" and (_is_adjective(items[i - 1]) or linked) and i:
@@ -114,9 +141,11 @@ def _joined(items: Sequence[Item], head: int, value: Item, step: int) -> list[in
     if not 0 <= i < len(items) or items[i].entry.role != "connector":
         return []
     i += step
-    if 0 <= i < len(items) and items[i].entry.role == "determiner":
+    if step < 0 and i >= 0 and items[i].entry.role == "determiner":
         i += step
-    return [i] if 0 <= i < len(items) and items[i].entry.heads and _fits(value, items[i]) else []
+    if not 0 <= i < len(items) or (step > 0 and not items[i].entry.follows):
+        return []
+    return [i] if items[i].entry.heads and _fits(value, items[i]) else []
 
 
 def _is_predicative(items: Sequence[Item], at: int) -> bool:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from aligncap.model.int8 import Int8Linear
 from aligncap.model.lora import has_any_adapter
 
 __all__ = ["LlamaDecoder"]
@@ -23,16 +24,19 @@ Chooser = Callable[[Tensor, Tensor], Tensor]
 """Changes (rows, vocabulary) scores, given the (rows, tokens) written so far: a `LogitsProcessorList`."""
 
 
+Linear = Callable[[Tensor], Tensor]
+
+
 @dataclass(frozen=True)
 class _Layer:
     """Weights of one layer, those of one input side by side."""
 
     attention_norm: Tensor
-    queries_keys_values: Tensor
-    attention_out: Tensor
+    queries_keys_values: Linear
+    attention_out: Linear
     feed_norm: Tensor
-    gate_up: Tensor
-    down: Tensor
+    gate_up: Linear
+    down: Linear
 
 
 class LlamaDecoder:
@@ -52,13 +56,14 @@ class LlamaDecoder:
             _Layer(
                 layer.input_layernorm.weight,
                 _join([layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj]),
-                layer.self_attn.o_proj.weight,
+                layer.self_attn.o_proj,
                 layer.post_attention_layernorm.weight,
                 _join([layer.mlp.gate_proj, layer.mlp.up_proj]),
-                layer.mlp.down_proj.weight,
+                layer.mlp.down_proj,
             )
             for layer in model.model.layers
         ]
+        self._first = model.model.layers[0].self_attn.q_proj.weight.data_ptr()
 
     @staticmethod
     def supports(model: Any) -> bool:
@@ -76,7 +81,7 @@ class LlamaDecoder:
     def attached(self) -> bool:
         """Whether the language model still has the weights that it had: it was not moved or cast since."""
         first = self._model.model.layers[0].self_attn.q_proj.weight
-        return first.data_ptr() == self._layers[0].queries_keys_values.data_ptr()
+        return first.data_ptr() == self._first and first.device.type == "cpu"
 
     def generate(
         self,
@@ -143,16 +148,16 @@ class LlamaDecoder:
         x = self._model.model.embed_tokens.weight[token]
         rows, turned = len(x), self._heads + self._groups
         for layer, key, value in zip(self._layers, keys, values, strict=True):
-            joined = functional.linear(self._norm(x, layer.attention_norm), layer.queries_keys_values)
+            joined = layer.queries_keys_values(self._norm(x, layer.attention_norm))
             joined = joined.view(rows, turned + self._groups, -1)
             turning = _rotate(joined[:, :turned], *rotation)
             key[:, :, at], value[:, :, at] = turning[:, self._heads :], joined[:, turned:]
             # the heads that share keys stand in the place of several queries
             query = turning[:, : self._heads].reshape(rows, self._groups, self._heads // self._groups, -1)
             mixed = functional.scaled_dot_product_attention(query, key[:, :, : at + 1], value[:, :, : at + 1], bias)
-            x = x + functional.linear(mixed.reshape(rows, -1), layer.attention_out)
-            gate, up = functional.linear(self._norm(x, layer.feed_norm), layer.gate_up).chunk(2, -1)
-            x = x + functional.linear(functional.silu(gate) * up, layer.down)
+            x = x + layer.attention_out(mixed.reshape(rows, -1))
+            gate, up = layer.gate_up(self._norm(x, layer.feed_norm)).chunk(2, -1)
+            x = x + layer.down(functional.silu(gate) * up)
         return self._model.lm_head(self._norm(x, self._model.model.norm.weight))
 
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
@@ -184,11 +189,17 @@ class LlamaDecoder:
         return ends, int(ends[0]) if padding is None else int(padding)
 
 
-def _join(layers: list[nn.Linear]) -> Tensor:
-    """The weights of layers with one input as one tensor, of which theirs become views."""
-    joined = torch.cat([layer.weight.data for layer in layers])
-    for layer, part in zip(layers, joined.split([layer.out_features for layer in layers]), strict=True):
-        layer.weight.data = part
+def _join(layers: Sequence[nn.Linear | Int8Linear]) -> Linear:
+    """Layers with one input as one, whose weight theirs become views of."""
+    sizes = [layer.out_features for layer in layers]
+    joined: nn.Linear | Int8Linear
+    if all(isinstance(layer, Int8Linear) for layer in layers):
+        joined = Int8Linear.joined([layer for layer in layers if isinstance(layer, Int8Linear)])
+    else:
+        joined = nn.Linear(layers[0].in_features, sum(sizes), bias=False, device="meta")
+        joined.weight = nn.Parameter(torch.cat([layer.weight.data for layer in layers]), requires_grad=False)
+    for layer, part in zip(layers, joined.weight.split(sizes), strict=True):
+        layer.weight.data = part.data
     return joined
 
 

@@ -21,6 +21,7 @@ from aligncap.model.base import fingerprint, load_language_model, load_speech_en
 from aligncap.model.bridge import build_bridge, layer_mix
 from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig, load_config
 from aligncap.model.decoding import LlamaDecoder
+from aligncap.model.int8 import quantise
 from aligncap.model.lora import TEACHER, add_lora, has_adapter, merge_lora, using_adapter
 from aligncap.model.speech_encoder import SpeechEncoder
 from aligncap.model.utterance import UtteranceSummary
@@ -229,10 +230,16 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         with using_adapter(self.language_model, TEACHER if has_adapter(self.language_model, TEACHER) else None):
             yield
 
-    def merge_adapters(self) -> None:
-        """Fold the adapters into the language model: faster, but no teacher, training or saving after it."""
+    def merge_adapters(self, *, int8: bool = False) -> None:
+        """Fold the adapters into the language model: faster, but no teacher, training or saving after it.
+
+        Args:
+            int8: also bring the language model's linear layers to 8-bit integers (see `aligncap.model.int8`).
+        """
         merge_lora(self.language_model)
         self.merged = True
+        if int8:
+            quantise(self.language_model)
         if LlamaDecoder.supports(self.language_model):
             self._decoder = LlamaDecoder(self.language_model)
 

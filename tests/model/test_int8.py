@@ -1,0 +1,113 @@
+"""8-bit layers: close to the plain ones, the same alone and in any batch, and decoded by the lean loop alike."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from transformers import GenerationMixin
+
+from aligncap.model.int8 import Int8Linear, quantise
+from aligncap.testing import tiny_model
+
+
+def layer(inputs: int, outputs: int, *, bias: bool = False, seed: int = 0) -> nn.Linear:
+    torch.manual_seed(seed)
+    return nn.Linear(inputs, outputs, bias=bias)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("shape", [(1, 64), (40, 64), (2, 3, 64)])
+def test_close_to_the_plain_layer(shape: tuple[int, ...], bias: bool) -> None:
+    plain = layer(64, 96, bias=bias)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected, found = plain(x), Int8Linear.of(plain)(x)
+    assert found.shape == expected.shape
+    assert float((found - expected).norm() / expected.norm()) < 0.02
+
+
+def test_exact_where_numbers_are_whole() -> None:
+    """Weights and inputs that 8 bits hold exactly give the very products."""
+    generator = torch.Generator().manual_seed(0)
+    plain = layer(32, 16)
+    weight = torch.randint(-127, 128, (16, 32), generator=generator).float()
+    weight[:, 0] = 127
+    x = torch.randint(-127, 128, (20, 32), generator=generator).float()
+    x[:, 1] = -127
+    with torch.inference_mode():
+        plain.weight.copy_(weight)
+        assert torch.equal(Int8Linear.of(plain)(x), x @ weight.T)
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=st.integers(2, 40), seed=st.integers(0, 1000), size=st.floats(1e-3, 1e4))
+def test_a_row_is_the_same_alone_and_in_any_batch(rows: int, seed: int, size: float) -> None:
+    quantised = Int8Linear.of(layer(48, 24))
+    x = torch.randn(rows, 48, generator=torch.Generator().manual_seed(seed))
+    x[0] *= size
+    with torch.inference_mode():
+        assert torch.equal(quantised(x)[1], quantised(x[1:2])[0])
+
+
+def test_zeros_stay_zeros() -> None:
+    plain = layer(16, 8)
+    with torch.inference_mode():
+        plain.weight[3] = 0.0
+        found = Int8Linear.of(plain)(torch.zeros(2, 16))
+        row = Int8Linear.of(plain)(torch.ones(2, 16))[:, 3]
+    assert torch.equal(found, torch.zeros(2, 8))
+    assert torch.equal(row, torch.zeros(2))
+
+
+def test_layers_side_by_side() -> None:
+    one, two = Int8Linear.of(layer(16, 8)), Int8Linear.of(layer(16, 4, seed=1))
+    x = torch.randn(5, 16)
+    with torch.inference_mode():
+        assert torch.equal(Int8Linear.joined([one, two])(x), torch.cat([one(x), two(x)], -1))
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3"])
+def test_a_whole_model(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quantised, it writes the same alone, in a batch, and by the general loop."""
+    model, processor = tiny_model("whisper", family, tmp_path)
+    model.eval().merge_adapters(int8=True)
+    assert not any(isinstance(module, nn.Linear) for module in model.language_model.modules())
+    assert any(isinstance(module, nn.Linear) for module in model.bridge.modules()), "only the language model"
+    clips = [np.random.default_rng(n).normal(size=n).astype(np.float32) for n in (16000, 40000, 9000)]
+    with torch.inference_mode():
+        together = model.generate(**processor(clips), max_new_tokens=12, do_sample=False)
+        alone = [model.generate(**processor([clip]), max_new_tokens=12, do_sample=False)[0] for clip in clips]
+        inputs = processor(clips)
+        speech = model.hear(inputs.pop("features"), inputs.pop("feature_lengths"))
+        general = model.language_model.generate(
+            inputs_embeds=model.embed(inputs["input_ids"], speech),
+            attention_mask=inputs["attention_mask"],
+            max_new_tokens=12,
+            do_sample=False,
+        )
+        assert torch.equal(general, together)
+        for row, single in zip(together, alone, strict=True):
+            assert torch.equal(row[: len(single)], single)
+        if family == "llama":
+            monkeypatch.setattr(GenerationMixin, "generate", None)
+            again = model.generate(**processor(clips), max_new_tokens=12, do_sample=False)
+            assert torch.equal(again, together)
+
+
+def test_embeddings_that_are_tied_to_the_head_stay_as_they_are() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(10, 8)
+            self.head = nn.Linear(8, 10, bias=False)
+            self.head.weight = self.embedding.weight
+
+    model = Tied()
+    before = model.embedding.weight.clone()
+    quantise(model)
+    assert isinstance(model.head, Int8Linear)
+    assert torch.equal(model.embedding.weight, before)
