@@ -3,7 +3,8 @@
     python benchmarks/dtypes.py --manifest DATA/manifest.csv --against int8
 
 Captions the same `dev` recordings in float32 and in another format, and counts: captions that are the same to the
-letter, captions that name the same emotion, macro recall of both by corpus, and the largest change of a probability.
+letter, captions that name the same emotion, the largest change of a probability, macro recall of both; and for each
+format how many captions are the same alone and in a batch.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", default="embedded")
     parser.add_argument("--against", default="int8", choices=["int8", "bfloat16", "float16"])
     parser.add_argument("--clips", type=int, default=500)
+    parser.add_argument("--alone", type=int, default=40, help="recordings that are also captioned alone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--markdown", type=Path)
     arguments = parser.parse_args()
@@ -40,11 +42,13 @@ def main() -> None:
     order = np.random.default_rng(arguments.seed).permutation(len(rows))[: arguments.clips]
     rows = [rows[i] for i in order]
     labels = {corpus: sorted({r.emotion for r in rows if r.corpus == corpus}) for corpus in {r.corpus for r in rows}}
-    results = {}
+    results, alone = {}, {}
     for dtype in ("float32", arguments.against):
         captioner = aligncap.load(arguments.checkpoint, device="cpu", dtype=dtype)
         paths = [audio_path(row.audio, arguments.manifest.parent) for row in rows]
         results[dtype] = captioner.caption(paths, batch_size=16)
+        again = [captioner.caption(path)[0].caption for path in paths[: arguments.alone]]
+        alone[dtype] = sum(one == other.caption for one, other in zip(again, results[dtype], strict=False))
         del captioner
     plain, other = (results[dtype] for dtype in ("float32", arguments.against))
     assert len(plain) == len(other) == len(rows), "recordings of more than one stretch"
@@ -70,6 +74,8 @@ def main() -> None:
         f"| captions that name the same emotion | {named} |",
         f"| largest change of a probability in `emotions` | {change:.3f} |",
     ]
+    for dtype, count in alone.items():
+        lines.append(f"| captions the same alone and in a batch of 16, {dtype} | {count} of {arguments.alone} |")
     for dtype, scores in recall.items():
         caption, likelihood = np.mean(scores, 0)
         lines.append(

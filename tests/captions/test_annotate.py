@@ -67,6 +67,12 @@ def test_captions_that_say_more_than_is_known(text: str, facts: Facts, reason: s
     assert reason in "; ".join(check_caption(text, facts))
 
 
+def test_a_voice_word_that_may_mean_the_emotion_names_it() -> None:
+    reasons = check_caption("A tense voice.", Facts((("fear", 1.0),)))
+    assert "is not named" not in "".join(reasons)
+    assert "is not named" in "".join(check_caption("A loud voice.", Facts((("fear", 1.0),))))
+
+
 def test_a_voice_alone_names_no_emotion() -> None:
     assert check_caption("The speaker talks slowly.", SAD, needs_emotion=False) == []
     assert "names an emotion" in "".join(check_caption("A sad, slow voice.", SAD, needs_emotion=False))

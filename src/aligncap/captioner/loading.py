@@ -32,7 +32,8 @@ def load(
         checkpoint: ``embedded`` (comes with the package), a folder, or a Hub name (``owner/name``).
         device: ``auto`` (CUDA, then Apple's MPS, then CPU), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         dtype: ``auto`` (float32 on the CPU and MPS, bfloat16 on CUDA), ``float32``, ``bfloat16``, ``float16``,
-            or ``int8`` (CPU: the language model in 8-bit integers, the rest in float32).
+            or ``int8`` (CPU: the language model in 8-bit integers, the rest in float32: faster; captions name the
+            same emotions, but are worded differently now and then, alone and in a batch too).
         threads: CPU threads, for the whole process (default: as PyTorch chooses).
 
     Raises:

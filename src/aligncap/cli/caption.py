@@ -81,7 +81,7 @@ def caption(
     ] = "auto",
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16", "int8"],
-        typer.Option(help="auto: bfloat16 on CUDA, else float32. int8: faster on the CPU, nearly the same captions."),
+        typer.Option(help="auto: bfloat16 on CUDA, else float32. int8: faster on the CPU, in other words at times."),
     ] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")] = False,

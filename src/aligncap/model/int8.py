@@ -2,7 +2,8 @@
 
 Weights are scaled for each output, inputs for each row, both to -127 … 127 (dynamic symmetric quantisation, as in
 Zafrir et al. 2019, by row). The products are sums of integers, hence exact: a row's result does not depend on the
-other rows of its batch.
+other rows of its batch. Rounding does magnify the tiny differences of the float32 operations between the layers,
+though: unlike in float32, captions may be worded differently alone and in a batch.
 """
 
 from __future__ import annotations
