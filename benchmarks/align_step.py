@@ -30,7 +30,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from aligncap.model import LoraSettings
 from aligncap.model.lora import TEACHER, add_lora
-from aligncap.model.modeling import response_states
+from aligncap.model.responses import response_states
 from aligncap.objectives import align_loss_from_hidden
 from aligncap.training.networks import as_teacher, teacher_states
 

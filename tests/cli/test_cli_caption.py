@@ -259,7 +259,7 @@ def test_dtype(caption) -> None:
     "options",
     [
         *(["--prompt", " "], ["--batch-size", "0"], ["--num-captions", "0"], ["--temperature", "0"]),
-        *(["--top-p", "1.5"], ["--device", "tpu"], ["--dtype", "int8"], ["--threads", "0"], ["--format", "xml"]),
+        *(["--top-p", "1.5"], ["--device", "tpu"], ["--dtype", "int4"], ["--threads", "0"], ["--format", "xml"]),
         *(["--nonsense"], ["--seed", "x"]),
     ],
 )

@@ -23,11 +23,11 @@ from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig, load_conf
 from aligncap.model.decoding import LlamaDecoder
 from aligncap.model.int8 import quantise
 from aligncap.model.lora import TEACHER, add_lora, has_adapter, merge_lora, using_adapter
+from aligncap.model.responses import positions, response_states
 from aligncap.model.speech_encoder import SpeechEncoder
 from aligncap.model.utterance import UtteranceSummary
-from aligncap.objectives import gather
 
-__all__ = ["AlignCapForConditionalGeneration", "AlignCapOutput", "SpeechEmbeddings", "response_states"]
+__all__ = ["AlignCapForConditionalGeneration", "AlignCapOutput", "SpeechEmbeddings"]
 
 WEIGHTS_FILE = "model.safetensors"
 _LEAN_OPTIONS = {"do_sample", "max_new_tokens", "past_key_values", "logits_processor"}
@@ -375,32 +375,6 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def get_output_embeddings(self) -> nn.Module:
         """The language model's."""
         return self.language_model.get_output_embeddings()
-
-
-def positions(attention_mask: Tensor) -> Tensor:
-    """Positions (batch, tokens) of tokens padded on the left; a clip's own are the same in any batch."""
-    return (attention_mask.long().cumsum(1) - 1).clamp(min=0)
-
-
-def response_states(
-    language_model: Any, inputs_embeds: Tensor, attention_mask: Tensor | None, labels: Tensor, **kwargs: Any
-) -> tuple[Tensor, Tensor]:
-    """Final hidden states of a language model where it predicts the response, before its head (see `gather`).
-
-    Args:
-        language_model: a causal language model.
-        inputs_embeds: (batch, tokens, width).
-        attention_mask: (batch, tokens).
-        labels: (batch, tokens), -100 where nothing is to be predicted; N others.
-        kwargs: passed to the language model.
-
-    Returns:
-        hidden (N, width), contiguous, and targets (N,): row by row of the batch, in the order of the tokens.
-    """
-    if attention_mask is not None:
-        kwargs.setdefault("position_ids", positions(attention_mask))
-    call = {"inputs_embeds": inputs_embeds, "attention_mask": attention_mask, "use_cache": False, **kwargs}
-    return gather(language_model.base_model(**call).last_hidden_state, labels)
 
 
 def pool(embeddings: Tensor, mask: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from aligncap.model import AlignCapForConditionalGeneration
 from aligncap.model.lora import TEACHER, has_adapter, using_adapter
-from aligncap.model.modeling import response_states
+from aligncap.model.responses import response_states
 from aligncap.objectives import align_loss_from_hidden, set_cross_entropy
 from aligncap.training.recipe import AlignStage
 
