@@ -2,18 +2,15 @@ from __future__ import annotations
 
 import io
 import sys
-import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
+from recordings import sound
 from transformers.utils import logging
 
 from aligncap.testing import tiny_model
-
-RATE = 16_000
 
 
 @dataclass(frozen=True)
@@ -27,18 +24,6 @@ class Done:
     @property
     def lines(self) -> list[str]:
         return self.out.splitlines()
-
-
-def sound(seconds: float, seed: int = 0) -> bytes:
-    """A WAV file with a noisy, wavering tone."""
-    time = np.arange(round(seconds * RATE)) / RATE
-    tone = np.sin(2 * np.pi * (100 + 60 * seed) * time) * (1.2 + np.sin(2 * np.pi * (1 + seed) * time))
-    samples = 0.05 * tone + 0.02 * np.random.default_rng(seed).standard_normal(len(time))
-    out = io.BytesIO()
-    with wave.open(out, "wb") as file:
-        file.setparams((1, 2, RATE, 0, "NONE", ""))
-        file.writeframes((samples * 32767).astype("<i2").tobytes())
-    return out.getvalue()
 
 
 @pytest.fixture(scope="session")

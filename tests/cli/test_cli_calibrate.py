@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Done, sound
+from recordings import sound
 
 from aligncap.testing import tiny_model
 
@@ -25,20 +25,20 @@ def mild(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(cli: Callable[..., Done], mild: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+def run(cli: Callable[..., Any], mild: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.chdir(tmp_path)
     Path("studio").mkdir()
     for seed in range(6):
         Path(f"studio/{seed}.wav").write_bytes(sound(0.5, seed))
     Path("studio/broken.wav").write_bytes(b"not audio")
 
-    def run(*arguments: object) -> Done:
+    def run(*arguments: object) -> Any:
         return cli(*arguments, "--checkpoint", mild, "--device", "cpu", "--threads", "1")
 
     return run
 
 
-def test_calibrates_and_captions(run: Callable[..., Done]) -> None:
+def test_calibrates_and_captions(run: Callable[..., Any]) -> None:
     done = run("calibrate", "studio", "-o", "my.calib")
     assert done.code == 0
     assert "calibrated on 6 stretches" in done.err
@@ -51,7 +51,7 @@ def test_calibrates_and_captions(run: Callable[..., Done]) -> None:
         assert ("calibrated on 6 stretches" in captioned.err) == (calibration == "self")
 
 
-def test_refusals(run: Callable[..., Done]) -> None:
+def test_refusals(run: Callable[..., Any]) -> None:
     few = run("calibrate", "studio/0.wav", "none.wav", "-o", "few.calib")
     assert few.code == 1
     assert "at least 5" in few.err

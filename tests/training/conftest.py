@@ -3,24 +3,10 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from training_data import write_data
-
-
-@dataclass(frozen=True)
-class Done:
-    """What came of a run of the command line."""
-
-    code: int
-    out: str
-    err: str
-
-
-Train = Callable[..., Done]
+from training_data import Done, Train, write_data
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Train
 from safetensors.torch import load_file
+from training_data import Train
 
 from aligncap.training.examples import Windows
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import Train
+from training_data import Train
 
 from aligncap.testing import tiny_language_model, tiny_speech_encoder
 from aligncap.training.recipe import load_recipe

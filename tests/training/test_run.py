@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Train
 from safetensors.torch import load_file
+from training_data import Train
 
 from aligncap.errors import AlignCapError
 from aligncap.model import AlignCapForConditionalGeneration

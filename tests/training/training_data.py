@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,18 @@ import numpy as np
 import soundfile
 
 from aligncap.testing import tiny_language_model, tiny_speech_encoder
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a run of the command line."""
+
+    code: int
+    out: str
+    err: str
+
+
+Train = Callable[..., Done]
 
 RECIPE: dict[str, Any] = {
     "workers": 0,
