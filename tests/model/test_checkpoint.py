@@ -251,3 +251,9 @@ def test_fingerprint_sees_weights_and_not_precision(bases: Path) -> None:
     with torch.no_grad():
         other.model.layers[1].mlp.up_proj.weight *= 1.1
     assert fingerprint(other) != full
+
+
+def test_the_configuration_does_not_tell_where_base_weights_lay(saved: Path) -> None:
+    content = json.loads((saved / "config.json").read_text())
+    for part in ("speech_config", "text_config"):
+        assert not content[part].get("_name_or_path")
