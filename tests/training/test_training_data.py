@@ -33,6 +33,12 @@ def test_label_sets_follow_the_rules_of_each_corpus() -> None:
     assert not allowed[4].any()
 
 
+def test_words_of_the_taxonomy_count_as_their_emotion_unless_a_rule_says_otherwise() -> None:
+    clips = [clip("a", "frustrated"), clip("b", "frustrated")]
+    targets, _ = label_sets(clips, ["angry", "sad"], {"b": CorpusRule({"frustrated": ["sad"]})})
+    assert targets.tolist() == [[True, False], [False, True]]
+
+
 def test_balance_counts_labels_of_a_corpus_equally_and_corpora_by_the_root_of_their_size() -> None:
     clips = [clip("a", "x")] * 30 + [clip("a", "y")] * 10 + [clip("b", "x")] * 10
     weights = balance(clips, {"b": CorpusRule(weight=0.5)})
