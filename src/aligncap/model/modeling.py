@@ -125,10 +125,10 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
             "language_model": {"name": language_model, "fingerprint": fingerprint(llm)},
         }
         # as dictionaries: the parts keep their own configuration objects, which hold their attention kernels
-        shapes = [part.config.to_dict() for part in (encoder, llm)]
-        for shape in shapes:
-            shape.pop("_name_or_path", None)  # a folder of this machine
-        config = AlignCapConfig(*shapes, base, **settings)
+        speech_config, text_config = encoder.config.to_dict(), llm.config.to_dict()
+        for part in (speech_config, text_config):
+            part.pop("_name_or_path", None)  # a folder of this machine
+        config = AlignCapConfig(speech_config, text_config, base, **settings)
         model = cls(config, encoder, llm)
         embedding = llm.get_input_embeddings()
         looked_up = embedding(torch.arange(embedding.num_embeddings))  # some families scale what they look up
