@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from aligncap.captions import INSTRUCTIONS
 from aligncap.corpora import Row
 from aligncap.model.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
+from aligncap.training.collate import TeacherPrompts
 from aligncap.training.data import Clip, TrainingSet
 from aligncap.training.examples import Examples, Windows, has_captions, trusted
 from aligncap.training.recipe import CaptionRules
@@ -18,7 +20,7 @@ EMOTIONS = ["angry", "happy", "sad"]
 RULES = CaptionRules(per_clip=4)
 
 
-def training_set(clips: int = 20, **changed: str) -> TrainingSet:
+def training_set(clips: int = 20, **changed: Any) -> TrainingSet:
     rng = np.random.default_rng(1)
     rows = [
         Row(f"c{i}", "x.wav", corpus="c", emotion=EMOTIONS[i % 3], intensity="strong", transcript="Hi")
@@ -40,6 +42,14 @@ def logits(clips: int = 20) -> torch.Tensor:
     return torch.randn(clips, 3, generator=torch.Generator().manual_seed(0))
 
 
+class Prompts:
+    """Keeps the texts that stand where speech would be."""
+
+    def prompts(self, counts: list[int], instructions: list[str], texts: list[str], responses: list[str]) -> dict:
+        self.texts = texts
+        return {}
+
+
 def make(data: TrainingSet, rules: CaptionRules = RULES, seed: int = 0) -> Examples:
     return Examples(data, rules, seed, logits(len(data)), EMOTIONS, frame_dropout=0.3)
 
@@ -50,6 +60,13 @@ def test_an_example_depends_on_seed_and_number_alone() -> None:
     assert [other(i) for i in reversed(range(50))] == forwards[::-1]
     assert [make(training_set(), seed=1)(i) for i in range(50)] != forwards
     assert len({example.row for example in forwards}) > 10
+
+
+def test_another_order_draws_other_examples_of_the_same_captions() -> None:
+    data = training_set()
+    usual, other = make(data), Examples(data, RULES, 0, logits(20), EMOTIONS, 0.3, order=1)
+    assert [usual(i) for i in range(50)] != [other(i) for i in range(50)]
+    assert [usual.lesson(3, pair) for pair in range(4)] == [other.lesson(3, pair) for pair in range(4)]
 
 
 def test_pairs_of_a_clip_are_finitely_many_and_belong_to_the_clip() -> None:
@@ -89,6 +106,21 @@ def test_the_students_prompt_holds_nothing_that_was_not_computed_from_speech() -
         assert not ours or {"happy": "happy", "sad": "sad", "angry": "angry"}[winners[row]] in ours
     without = make(training_set(), replace(rules, hypotheses=False))
     assert not any("Feeling" in without(i).clues for i in range(50))
+
+
+def test_captions_of_the_manifest_are_learnt_and_their_clues_are_for_the_teacher_alone() -> None:
+    captions = ["A weary voice that trails off.", "He sounds dejected."]
+    data = training_set(captions=captions)
+    examples = make(data)
+    drawn = [examples(number) for number in range(300)]
+    own = [example for example in drawn if example.lesson.instruction == DEFAULT_INSTRUCTION]
+    assert {example.lesson.response for example in own} == set(captions)
+    assert {example.lesson.parsed for example in own} == {"Clues: weary, trails off.", "Clues: dejected."}
+    assert all(not example.lesson.parsed for example in drawn if example not in own)
+    assert not any(word in example.clues for example in drawn for word in ("weary", "trails", "dejected"))
+    processor = Prompts()
+    TeacherPrompts(processor, data).prompts(own[:4])  # type: ignore[arg-type]
+    assert all(example.lesson.parsed in text for example, text in zip(own[:4], processor.texts, strict=True))
 
 
 def test_nothing_that_captions_need_knows_the_teachers_text() -> None:

@@ -34,7 +34,13 @@ class TeacherPrompts:
 
     def prompts(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """``input_ids``, ``attention_mask`` and ``labels`` of the examples."""
-        texts = [teacher_text(self.data.clips[x.row].row, clue_prompt((), x.lesson.voice)) for x in examples]
+        texts = [
+            teacher_text(
+                self.data.clips[x.row].row,
+                " ".join(text for text in (clue_prompt((), x.lesson.voice), x.lesson.parsed) if text),
+            )
+            for x in examples
+        ]
         instructions = [item.lesson.instruction for item in examples]
         responses = [item.lesson.response for item in examples]
         return dict(self.processor.prompts([0] * len(texts), instructions, texts, responses))

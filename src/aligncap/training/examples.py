@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from zlib import crc32
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from aligncap.captions import answer, clue_prompt, instructions_for
+from aligncap.captions.parser import parse_clues
 from aligncap.model.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
 from aligncap.training.data import Clip, TrainingSet, facts, main_label
 from aligncap.training.recipe import CaptionRules
@@ -32,12 +34,14 @@ class Lesson:
             without clues.
         clued: whether the prompt carries a clue prompt.
         response: the caption.
+        parsed: clues parsed from a caption that people wrote: for the teacher's side alone, as they tell the answer.
     """
 
     instruction: str
     voice: tuple[tuple[str, str], ...]
     clued: bool
     response: str
+    parsed: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ class Examples:
         hypotheses: (clips, emotions) out-of-fold logits of the emotion head; None where no student is trained.
         emotions: their labels.
         frame_dropout: greatest share of a clip's frames left out.
+        order: seed of which examples come when, with which hypotheses and frames; None: ``seed``, which then is of
+            the captions alone.
     """
 
     def __init__(
@@ -92,10 +98,12 @@ class Examples:
         hypotheses: Tensor | None = None,
         emotions: Sequence[str] = (),
         frame_dropout: float = 0.0,
+        order: int | None = None,
     ) -> None:
         self.data = data
         self.rules = rules
         self.seed = seed
+        self.order = seed if order is None else order
         self.hypotheses = hypotheses
         self.emotions = list(emotions)
         self.frame_dropout = frame_dropout
@@ -103,7 +111,11 @@ class Examples:
         self._cumulative = np.cumsum(shares / shares.sum())
 
     def lesson(self, row: int, index: int) -> Lesson:
-        """Pair number ``index`` (below ``rules.per_clip``) of a row."""
+        """Pair number ``index`` (below ``rules.per_clip``) of a row.
+
+        The default instruction is answered by one of the row's own captions where the manifest has any; all else is
+        written by the grammar.
+        """
         clip = self.data.clips[row]
         rng = np.random.default_rng((self.seed, crc32(clip.id.encode()), self.data.copies[row], index))
         draw, clued = rng.random(), bool(rng.random() < self.rules.clue_share)
@@ -115,11 +127,14 @@ class Examples:
             instruction = WORD_INSTRUCTION
         else:
             instruction = str(rng.choice(instructions_for(known)))
+        if instruction == DEFAULT_INSTRUCTION and clip.row.captions:
+            caption = " ".join(str(rng.choice(clip.row.captions)).split())
+            return Lesson(instruction, voice, clued, caption, _parsed(caption))
         return Lesson(instruction, voice, clued, answer(known, instruction, rng))
 
     def __call__(self, number: int) -> Example:
         """Example ``number``: which clip, which pair, which hypotheses, which frames."""
-        rng = np.random.default_rng((self.seed, number))
+        rng = np.random.default_rng((self.order, number))
         row = min(int(np.searchsorted(self._cumulative, rng.random(), side="right")), len(self.data) - 1)
         pair = int(rng.integers(self.rules.per_clip))
         lesson = self.lesson(row, pair)
@@ -137,6 +152,13 @@ class Examples:
                 logits = trusted(logits, self.data.targets[row], column, self.rules.clue_trust, rng)
             emotions = list(zip(self.emotions, logits.softmax(-1).tolist(), strict=True))
         return clue_prompt(emotions, lesson.voice)
+
+
+@cache
+def _parsed(caption: str) -> str:
+    """The clues of a caption as text: "Clues: weary, trails off."; empty where there are none."""
+    told = dict.fromkeys(clue.text for clue in parse_clues(caption) if clue.kind != "modal" and not clue.negated)
+    return f"Clues: {', '.join(told)}." if told else ""
 
 
 def trusted(logits: Tensor, targets: Tensor, label: int, share: float, rng: np.random.Generator) -> Tensor:

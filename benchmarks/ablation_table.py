@@ -1,0 +1,143 @@
+"""Scores of the arms of benchmarks/ablation.py, from their saved captions alone."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from aligncap.evaluation import caption_label
+from aligncap.evaluation.hallucination import evidence_of, grounding, judge
+from aligncap.metrics import Interval, macro_recall
+from aligncap.training.data import Clip
+
+RESAMPLES = 1000
+FEWEST_SPEAKERS = 5
+
+
+def tables(output: Path, names: Sequence[str], clips: Sequence[Clip], voices: dict[str, list[tuple[str, str]]]) -> str:
+    """All the tables as Markdown: emotions, hallucinations, and the difference that distillation makes."""
+    arms = {name: found for name in names if (found := _captions(output, name))}
+    lines = [
+        "| system | seeds | dev | zero_shot | wrong on training clips, greedy | sampled at T=1 | KL to the teacher |",
+        "|---|--:|---|---|--:|--:|--:|",
+    ]
+    for name, seeds in arms.items():
+        numbers = _numbers(output, name, len(seeds))
+        cells = [str(recall(seeds, clips, split)) for split in ("dev", "zero_shot")]
+        lines.append(f"| {name} | {len(seeds)} | {' | '.join(cells)} | {' | '.join(numbers)} |")
+    lines += [
+        "",
+        "| system | emotion contradicts the label | voice claims | agree | by chance | contradict | by chance | "
+        "other hallucinations | distinct captions |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    lines += [_hallucination_row(name, seeds[0], clips, voices) for name, seeds in arms.items()]
+    lines += _differences(arms, clips)
+    return "\n".join(lines)
+
+
+def recall(
+    seeds: Sequence[dict[str, str]], clips: Sequence[Clip], split: str, less: Sequence[dict[str, str]] = ()
+) -> Interval:
+    """Macro recall, mean over the split's corpora and over seeds; ``less``: of another arm, which is taken off it.
+
+    Speakers are drawn within each corpus, the same for all seeds and both arms.
+    """
+    rng = np.random.default_rng(0)
+    values, draws = [], []
+    for corpus in sorted({clip.corpus for clip in clips if clip.split == split}):
+        members = [clip for clip in clips if clip.split == split and clip.corpus == corpus]
+        labels = sorted({clip.emotion for clip in members})
+        truth = np.array([clip.emotion for clip in members])
+        told = [
+            (sign / len(arm), np.array([caption_label(found[clip.id], labels) for clip in members]))
+            for arm, sign in ((seeds, 1.0), (less, -1.0))
+            for found in arm
+        ]
+
+        def score(index: np.ndarray, told: list[tuple[float, np.ndarray]] = told, truth: np.ndarray = truth) -> float:
+            return sum(share * macro_recall(list(truth[index]), list(named[index]))[0] for share, named in told)
+
+        values.append(score(np.arange(len(members))))
+        groups: dict[str, list[int]] = {}
+        for place, clip in enumerate(members):
+            groups.setdefault(clip.speaker, []).append(place)
+        parts = list(groups.values()) if len(groups) >= FEWEST_SPEAKERS else [[place] for place in range(len(members))]
+        draws.append(
+            [
+                score(np.concatenate([parts[i] for i in rng.integers(0, len(parts), len(parts))]))
+                for _ in range(RESAMPLES)
+            ]
+        )
+    low, high = np.quantile(np.mean(draws, axis=0), [0.025, 0.975])
+    return Interval(float(np.mean(values)), float(low), float(high))
+
+
+def _differences(arms: dict[str, list[dict[str, str]]], clips: Sequence[Clip]) -> list[str]:
+    """Each system less cross-entropy alone."""
+    base = arms.get("CE only")
+    if base is None:
+        return []
+    lines = ["", "| less CE only | dev | zero_shot |", "|---|---|---|"]
+    for name, seeds in arms.items():
+        if name != "CE only":
+            cells = [str(recall(seeds, clips, split, base)) for split in ("dev", "zero_shot")]
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _hallucination_row(
+    name: str, captions: dict[str, str], clips: Sequence[Clip], voices: dict[str, list[tuple[str, str]]]
+) -> str:
+    speakers = [f"{clip.corpus}/{clip.speaker}" for clip in clips]
+    texts = [captions[clip.id] for clip in clips]
+    findings = [judge(text, evidence_of(clip.row, voices[clip.id])) for text, clip in zip(texts, clips, strict=True)]
+    emotion = np.mean([any(found.type == "emotion" for found in several) for several in findings])
+    others = np.mean([any(found.type not in ("emotion", "acoustic", "no_emotion") for found in x) for x in findings])
+    told = grounding(texts, [voices[clip.id] for clip in clips], speakers).get("all")
+    voice = (
+        f"{told.claims} | {told.agree} | {told.chance:.3f} | {told.contradict.value:.3f} | {told.chance_contradict:.3f}"
+        if told
+        else "0 | | | |"
+    )
+    return f"| {name} | {emotion:.3f} | {voice} | {others:.3f} | {len(set(texts)) / len(texts):.3f} |"
+
+
+def _captions(output: Path, name: str) -> list[dict[str, str]]:
+    """Clip → caption, for each seed of an arm that is done."""
+    found = []
+    for folder in _folders(output, name):
+        lines = (folder / "captions.jsonl").read_text(encoding="utf-8").splitlines()
+        found.append({record["id"]: record["caption"] for record in map(json.loads, lines)})
+    return found
+
+
+def _numbers(output: Path, name: str, seeds: int) -> list[str]:
+    """Means over the seeds of what was measured beside the captions."""
+    wanted = ("wrong on training clips, greedy", "wrong on training clips, sampled", "KL to the teacher")
+    read = [json.loads((folder / "numbers.json").read_text()) for folder in _folders(output, name)[:seeds]]
+    return [f"{np.mean([one[key] for one in read]):.3f}" if key in read[0] else "" for key in wanted]
+
+
+def _folders(output: Path, name: str) -> list[Path]:
+    stem = folder_name(name, 0)[:-1]
+    return sorted(path.parent for path in output.glob(f"{stem}[0-9]/numbers.json"))
+
+
+def folder_name(name: str, seed: int) -> str:
+    """Folder of an arm's run."""
+    return f"{name.replace(' ', '_').replace('%', 'percent')}-{seed}"
+
+
+def machine() -> str:
+    """Processor and threads in words."""
+    import torch
+
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {torch.get_num_threads()} threads"
