@@ -70,17 +70,20 @@ def test_names_that_are_not_there() -> None:
         exec("from aligncap import no_such_name")
 
 
+def forget_captioner(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("aligncap.captioner.")]:
+        monkeypatch.delitem(sys.modules, name)
+
+
 def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "aligncap.captioner.loading", raising=False)
-    monkeypatch.delitem(sys.modules, "aligncap.captioner.captioner", raising=False)
+    forget_captioner(monkeypatch)
     with pytest.raises(MissingExtraError, match=r"pip install 'aligncap\[torch\]'"):
         _ = aligncap.load
 
 
 def test_other_missing_modules_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aligncap.clues", None)
-    monkeypatch.delitem(sys.modules, "aligncap.captioner.loading", raising=False)
-    monkeypatch.delitem(sys.modules, "aligncap.captioner.captioner", raising=False)
+    forget_captioner(monkeypatch)
     with pytest.raises(ModuleNotFoundError, match=r"aligncap\.clues"):
         _ = aligncap.load

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from aligncap.cli import annotate, calibrate, caption, clues, corpora, manifest, train, weights
+from aligncap.cli import annotate, calibrate, caption, clues, corpora, manifest, pairs, train, weights
 from aligncap.errors import AlignCapError
 
 __all__ = ["app", "main"]
@@ -26,6 +26,7 @@ app.command()(annotate.annotate)
 app.command()(train.train)
 app.add_typer(corpora.app, name="corpora")
 app.add_typer(manifest.app, name="manifest")
+app.add_typer(pairs.app, name="pairs")
 app.add_typer(weights.app, name="weights")
 
 

@@ -22,6 +22,7 @@ class Stage(str, Enum):
     TEACHER = "teacher"
     ALIGN = "align"
     ALL = "all"
+    PREFER = "prefer"
 
 
 def train(
@@ -32,7 +33,7 @@ def train(
     ] = None,
     config: Annotated[Path, typer.Option(help="The recipe (YAML).")] = Path("configs/embedded.yaml"),
 ) -> None:
-    """Train a model: features of the frozen encoder, warm start of the bridge, teacher, align, checkpoint.
+    """Train a model: features of the frozen encoder, warm start of the bridge, teacher, align, checkpoint; prefer.
 
     \b
     features    what the frozen speech encoder makes of each recording
@@ -40,6 +41,7 @@ def train(
     teacher     the language model that reads transcript and label learns to write captions
     align       the model that hears learns to answer like the teacher; then the checkpoint
     all         all of these
+    prefer      the checkpoint learns to prefer what hallucinates less, from pairs (aligncap pairs --help)
 
     Give the same command again after an interruption, and it goes on where it stopped. Any number of processes
     (accelerate launch, torchrun) gives the same run.
@@ -48,6 +50,7 @@ def train(
     aligncap train all --config configs/embedded.yaml manifest=data/manifest.csv
     aligncap train teacher manifest=data/manifest.csv output=runs/one teacher.steps=200
     aligncap train align manifest=data/manifest.csv base=runs/one output=runs/two align.lambda_ce=0
+    aligncap train prefer manifest=data/manifest.csv output=runs/one prefer.pairs=pairs.jsonl
     accelerate launch --config_file configs/accelerate/fsdp.yaml -m aligncap train align --config configs/paper.yaml
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -68,4 +71,4 @@ def train(
     except Stopped as stopped:
         typer.echo(str(stopped), err=True)
         raise typer.Exit(stopped.exit_code) from None
-    typer.echo(f"{'checkpoint' if stage in (Stage.ALIGN, Stage.ALL) else stage.value}: {made}")
+    typer.echo(f"{'checkpoint' if stage in (Stage.ALIGN, Stage.ALL, Stage.PREFER) else stage.value}: {made}")

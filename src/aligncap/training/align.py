@@ -27,9 +27,9 @@ __all__ = ["align", "build_model"]
 _FILL_BATCH = 32
 
 
-def build_model(recipe: Recipe) -> tuple[AlignCapForConditionalGeneration, AlignCapProcessor]:
-    """A new model and its processor, as the recipe says; its own parts are float32."""
-    torch.manual_seed(recipe.seed)
+def build_model(recipe: Recipe, seed: int | None = None) -> tuple[AlignCapForConditionalGeneration, AlignCapProcessor]:
+    """A new model and its processor, as the recipe says; its own parts are float32, initialised by the seed."""
+    torch.manual_seed(recipe.seed if seed is None else seed)
     model = AlignCapForConditionalGeneration.from_base(
         recipe.model.speech_encoder,
         recipe.model.language_model,
@@ -70,11 +70,11 @@ def align(
     Returns:
         The trained model.
     """
-    stage = recipe.align
-    model, processor = build_model(recipe)
+    stage, seed = recipe.align, recipe.seed + recipe.align.seed
+    model, processor = build_model(recipe, seed)
     model.load_own(load_file(warm))
     examples = Examples(
-        data, recipe.captions, recipe.seed, hypotheses, list(model.config.emotions), stage.frame_dropout
+        data, recipe.captions, recipe.seed, hypotheses, list(model.config.emotions), stage.frame_dropout, seed
     )
     windows = Windows(examples, stage.steps, stage.batch_size)
     prompts = store = head = other = None
@@ -92,7 +92,7 @@ def align(
     weights = {"kd": stage.lambda_kd, "ce": stage.lambda_ce, "head": stage.lambda_aux}
     rates = {"lora_": stage.learning_rate, "model.": stage.bridge_learning_rate}
     collate = StudentBatch(processor, data, prompts, store)
-    run_stage("align", network, stage, folder, windows, collate, weights, rates, key, recipe.seed)
+    run_stage("align", network, stage, folder, windows, collate, weights, rates, key, seed)
     return model.eval()
 
 

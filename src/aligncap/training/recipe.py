@@ -20,6 +20,7 @@ __all__ = [
     "CorpusRule",
     "ModelRecipe",
     "Optimisation",
+    "PreferStage",
     "Recipe",
     "TeacherStage",
     "WarmStartStage",
@@ -186,6 +187,8 @@ class AlignStage(Optimisation):
     a step, + ``lambda_aux`` · cross-entropy of the bridge's emotion head, a mean over its examples.
 
     Attributes:
+        seed: added to the recipe's: other adapters to begin with, another order of examples and other dropout over the
+            same captions, warm start and teacher.
         bridge_learning_rate: peak, of the bridge.
         lambda_kd: weight of the divergence; 0: no teacher is needed.
         lambda_ce: weight of the cross-entropy.
@@ -199,6 +202,7 @@ class AlignStage(Optimisation):
         frame_dropout: greatest share of a clip's frames left out at random.
     """
 
+    seed: int = 0
     bridge_learning_rate: float = 2e-4
     lambda_kd: float = 1.0
     lambda_ce: float = 1.0
@@ -210,6 +214,66 @@ class AlignStage(Optimisation):
     cache: bool = True
     cache_dtype: str = ""
     frame_dropout: float = 0.2
+
+
+@dataclass
+class PreferStage(Optimisation):
+    """PO-Regularization: the chosen caption of a pair becomes likelier than the rejected one.
+
+    The loss is the preference loss + ``gamma`` · negative log-likelihood of the chosen caption per token, each a mean
+    over the pairs of a step. Logged besides, as means over the pairs: ``accuracy`` (share whose chosen caption has the
+    larger reward, ties counting half), ``reward_margin``, ``chosen_log_prob`` and ``rejected_log_prob`` per token, how
+    these changed since the reference (``chosen_change``, ``rejected_change``), ``kl`` (see `docs/preferences.md`), and
+    ``loss/KIND``.
+
+    Attributes:
+        pairs: JSON Lines, of ``aligncap pairs build``; unused where there are rounds.
+        checkpoint: the aligned model to begin with, which is also the reference: a folder, or ``embedded``; empty: that
+            of this run, or of the run it is based on.
+        loss: ``dpo``, ``ipo``, ``hinge``, ``simpo`` or ``kto`` (see `aligncap.objectives.preference`).
+        beta: how strongly the reference holds; of ``simpo``: scale of the reward (then about 2).
+        margin_scale: reward by which the chosen caption of a pair of margin 1 must lead; 0: margins play no part.
+        label_smoothing: chance that a pair is the wrong way round (``dpo``, ``simpo``).
+        gamma: weight of the negative log-likelihood of the chosen captions.
+        train_bridge: train the bridge as well as the adapters.
+        bridge_learning_rate: peak, of the bridge.
+        cache: compute the reference's log-probabilities once, rather than in each step.
+        held_out: share of the clips whose pairs are not trained on.
+        eval_every: steps between two looks at the held-out pairs.
+        eval_pairs: at most so many of them are looked at.
+        eval_captions: of so many of their clips captions are written then; their length, diversity and hallucinations
+            are logged.
+        max_chosen_drop: training ends when the held-out chosen captions have lost more than this, in nats per token.
+        min_distinct: training ends when distinct-2 of the captions written falls below this share of what it was at
+            first.
+        rounds: on-policy rounds of sampling, judging and training; 0: one training on ``pairs``.
+        round_clips: clips of each round.
+        round_captions: captions sampled for each of them and each instruction.
+        round_negatives: kinds of hard negatives made besides (`aligncap.preferences.negatives.KINDS`).
+    """
+
+    steps: int = 200
+    learning_rate: float = 5e-5
+    pairs: str = ""
+    checkpoint: str = ""
+    loss: str = "dpo"
+    beta: float = 0.1
+    margin_scale: float = 1.0
+    label_smoothing: float = 0.0
+    gamma: float = 0.2
+    train_bridge: bool = False
+    bridge_learning_rate: float = 2e-5
+    cache: bool = True
+    held_out: float = 0.1
+    eval_every: int = 20
+    eval_pairs: int = 64
+    eval_captions: int = 16
+    max_chosen_drop: float = 0.1
+    min_distinct: float = 0.8
+    rounds: int = 0
+    round_clips: int = 500
+    round_captions: int = 4
+    round_negatives: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -229,6 +293,7 @@ class Recipe:
         captions: see `CaptionRules`.
         teacher: see `TeacherStage`.
         align: see `AlignStage`.
+        prefer: see `PreferStage`.
     """
 
     manifest: str = ""
@@ -243,6 +308,7 @@ class Recipe:
     captions: CaptionRules = field(default_factory=CaptionRules)
     teacher: TeacherStage = field(default_factory=TeacherStage)
     align: AlignStage = field(default_factory=AlignStage)
+    prefer: PreferStage = field(default_factory=PreferStage)
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

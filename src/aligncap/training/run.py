@@ -1,4 +1,4 @@
-"""A whole training run: features → warm start → teacher → align → checkpoint. Finished stages are not repeated."""
+"""A training run: features → warm start → teacher → align → checkpoint → prefer. Finished stages are not repeated."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from aligncap.training.align import align, build_model
 from aligncap.training.data import Clip, TrainingSet, balance, label_sets, main_label, read_manifest
 from aligncap.training.examples import has_captions
 from aligncap.training.features import Features, extract
+from aligncap.training.prefer import aligned_checkpoint, prefer
 from aligncap.training.progress import is_main_process, say
 from aligncap.training.recipe import CorpusRule, Recipe, as_dict
-from aligncap.training.stages import claim, finished, key_hash, stage_key
+from aligncap.training.stages import claim, finished, key_hash, prefer_key, stage_key
 from aligncap.training.teacher import ADAPTER, train_teacher
 from aligncap.training.warm_start import fit_summary, out_of_fold, warm_start
 
@@ -34,11 +35,11 @@ def train(recipe: Recipe, stage: str = "all", split: str = "train") -> Path:
 
     Args:
         recipe: see `Recipe`.
-        stage: ``features``, ``warm-start``, ``teacher``, ``align`` or ``all``.
+        stage: ``features``, ``warm-start``, ``teacher``, ``align``, ``all`` or ``prefer``.
         split: rows of the manifest to train on (rows of ``zero_shot`` are refused).
 
     Returns:
-        The folder of what was made: after ``align`` and ``all`` the checkpoint.
+        The folder of what was made: after ``align``, ``all`` and ``prefer`` the checkpoint.
 
     Raises:
         AlignCapError: the manifest is unusable, or the output folder belongs to another recipe.
@@ -51,6 +52,7 @@ def train(recipe: Recipe, stage: str = "all", split: str = "train") -> Path:
         "teacher": run.teacher,
         "align": run.align,
         "all": run.align,
+        "prefer": run.prefer,
     }
     return stages[stage]()
 
@@ -149,6 +151,25 @@ class Run:
                 (folder / "done").touch()
 
         self._once("align", key, ("done",), work)
+        return checkpoint
+
+    def prefer(self) -> Path:
+        """Train the aligned model on pairs, and write the checkpoint; or all rounds of it."""
+        recipe = self.recipe
+        if recipe.prefer.rounds:
+            from aligncap.training.rounds import run_rounds
+
+            return run_rounds(recipe, self.split)
+        key = prefer_key(recipe, self.split, aligned_checkpoint(recipe))
+        checkpoint = self.output / "preferred"
+
+        def work(folder: Path) -> None:
+            model = prefer(recipe, self.data(self.split), folder, key_hash(key))
+            if is_main_process():
+                model.save_pretrained(checkpoint, dtype=torch.float16)
+                (folder / "done").touch()
+
+        self._once("prefer", key, ("done",), work)
         return checkpoint
 
     def _once(self, stage: str, key: dict[str, object], results: tuple[str, ...], work: Callable[[Path], None]) -> Path:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
+from transformers import TrainerCallback
 
 from aligncap.training.callbacks import Bar, StopOnSignal, reporters
 from aligncap.training.networks import Reader, Student
 from aligncap.training.plot import plot_losses
+from aligncap.training.policy import Policy
 from aligncap.training.progress import is_main_process, say
 from aligncap.training.recipe import Optimisation
 from aligncap.training.trainer import StageTrainer
@@ -37,7 +39,7 @@ class Stopped(Exception):  # noqa: N818 (not an error: the user asked for it)
 
 def run_stage(
     name: str,
-    network: Student | Reader,
+    network: Student | Reader | Policy,
     stage: Optimisation,
     folder: Path,
     data: Dataset[Any],
@@ -46,8 +48,11 @@ def run_stage(
     rates: Mapping[str, float],
     key: str,
     seed: int,
+    *,
+    trainer_class: type[StageTrainer] = StageTrainer,
+    more: Sequence[TrainerCallback] = (),
 ) -> Sequence[Mapping[str, float]]:
-    """Train a network; see `StageTrainer` for the arguments.
+    """Train a network; see `StageTrainer` for the arguments; ``more`` are further callbacks.
 
     Returns:
         The log, which is also written into the folder, with a plot of the losses.
@@ -57,10 +62,10 @@ def run_stage(
     """
     folder.mkdir(parents=True, exist_ok=True)
     bar, stop = Bar(name), StopOnSignal()
-    callbacks = [bar, stop, *reporters(stage.report_to)]
+    callbacks = [bar, *more, stop, *reporters(stage.report_to)]
     if stage.gradient_checkpointing:
         network.language_model.gradient_checkpointing_enable({"use_reentrant": False})
-    trainer = StageTrainer(network, stage, folder, data, collate, weights, rates, key, seed, callbacks)
+    trainer = trainer_class(network, stage, folder, data, collate, weights, rates, key, seed, callbacks)
     try:
         with stop.listening():
             log = trainer.run()

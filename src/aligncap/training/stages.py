@@ -13,10 +13,12 @@ from aligncap.errors import AlignCapError
 from aligncap.training.progress import is_main_process
 from aligncap.training.recipe import Recipe
 
-__all__ = ["STAGES", "claim", "finished", "key_hash", "stage_key"]
+__all__ = ["STAGES", "claim", "finished", "key_hash", "prefer_key", "stage_key"]
 
-STAGES = ("warm_start", "teacher", "align")
+STAGES = ("warm_start", "teacher", "align", "prefer")
+_LAST = ("align", "prefer")  # never taken from another run
 _KEY = "key.json"
+_OTHERWISE = ("prefer.pairs", "prefer.checkpoint", "prefer.rounds", "prefer.round_")  # their content is
 # how a stage is run, not what comes of it
 _FREE = ("micro_batch", "save_every", "keep", "log_every", "report_to", "gradient_checkpointing", "cache", "eval_clips")
 
@@ -35,6 +37,7 @@ def stage_key(recipe: Recipe, stage: str, split: str) -> dict[str, Any]:
         "warm_start": (*common, "model", "warm_start"),
         "teacher": (*common, "captions", "teacher"),
         "align": (*common, "model", "warm_start", "captions", "align"),
+        "prefer": ("seed", "prefer"),  # see prefer_key
     }
     content = {name: whole[name] for name in parts[stage]}
     if stage == "teacher":
@@ -44,12 +47,24 @@ def stage_key(recipe: Recipe, stage: str, split: str) -> dict[str, Any]:
             content["captions"].pop(name)
     if stage == "align" and recipe.align.lambda_kd:
         content["teacher"] = whole["teacher"]
-    for name in ("teacher", "align"):
+    for name in ("teacher", "align", "prefer"):
         for free in _FREE:
             content.get(name, {}).pop(free, None)
+    if stage == "align" and not recipe.align.seed:
+        del content["align"]["seed"]  # as in runs that were begun before there was this setting
     content["split"] = split
     content["manifest_sha256"] = hashlib.sha256(Path(recipe.manifest).read_bytes()).hexdigest()
     return _flat(content)
+
+
+def prefer_key(recipe: Recipe, split: str, checkpoint: Path) -> dict[str, Any]:
+    """`stage_key` of the stage that prefers, with the content of its pairs and of the checkpoint it begins with."""
+    key = {k: v for k, v in stage_key(recipe, "prefer", split).items() if not k.startswith(_OTHERWISE)}
+    for name, path in (("pairs", Path(recipe.prefer.pairs)), ("checkpoint", checkpoint / "model.safetensors")):
+        if not path.is_file():
+            raise AlignCapError(f"no {name} at {str(path)!r}: give prefer.{name}=…")
+        key[f"{name}_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return key
 
 
 def key_hash(key: Mapping[str, Any]) -> str:
@@ -58,7 +73,7 @@ def key_hash(key: Mapping[str, Any]) -> str:
 
 
 def finished(recipe: Recipe, stage: str, key: Mapping[str, Any], results: tuple[str, ...]) -> Path | None:
-    """The folder of a stage that needs not be run again: of this run, or (but for align) of the one it is based on.
+    """The folder of a stage that needs not be run again: of this run, or (but for `_LAST`) of the one it is based on.
 
     Args:
         recipe: see `Recipe`.
@@ -66,7 +81,7 @@ def finished(recipe: Recipe, stage: str, key: Mapping[str, Any], results: tuple[
         key: what the folder's key must be.
         results: files that a finished stage has.
     """
-    for run in (recipe.output, recipe.base if stage != "align" else ""):
+    for run in (recipe.output, recipe.base if stage not in _LAST else ""):
         folder = Path(run) / stage
         if run and _read(folder) == key and all((folder / name).is_file() for name in results):
             return folder

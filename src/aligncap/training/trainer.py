@@ -17,6 +17,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from aligncap.errors import AlignCapError, CheckpointError
 from aligncap.training.checkpoints import latest, prune, seal
 from aligncap.training.networks import Reader, Student
+from aligncap.training.policy import Policy
 from aligncap.training.progress import process_count, say
 from aligncap.training.recipe import Optimisation
 
@@ -85,7 +86,7 @@ class StageTrainer(Trainer):
 
     def __init__(
         self,
-        network: Student | Reader,
+        network: Student | Reader | Policy,
         stage: Optimisation,
         folder: Path,
         data: Dataset[Any],
@@ -169,6 +170,10 @@ class StageTrainer(Trainer):
         path.write_text(json.dumps(content, indent=2) + "\n")
         raise AlignCapError(f"the loss is {loss} in step {self.state.global_step + 1}; its clips are listed in {path}")
 
+    def figures(self, means: dict[str, float]) -> dict[str, float]:
+        """What is logged of the means of the parts over the steps since the last time."""
+        return means
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log the loss and its parts, as means over the steps since the last time."""
         if "loss" in logs and self._sums:
@@ -176,7 +181,7 @@ class StageTrainer(Trainer):
             names = sorted(self._sums)
             sums = torch.stack([self._sums[name].float() for name in names])
             sums = self.accelerator.reduce(sums, "sum") / steps
-            logs.update(zip(names, sums.tolist(), strict=True))
+            logs.update(self.figures(dict(zip(names, sums.tolist(), strict=True))))
             self._sums, self._batches = {}, 0
         super().log(logs, start_time)
 
