@@ -30,6 +30,7 @@ from sklearn.preprocessing import StandardScaler
 
 import aligncap
 from aligncap.evaluation import best_label, caption_label, to_label_set
+from aligncap.evaluation.estimates import mean_interval
 from aligncap.metrics import Interval, bootstrap, macro_recall
 from aligncap.training.data import Clip, read_manifest
 from aligncap.training.features import extract, progress_bar
@@ -179,11 +180,7 @@ def score(
     }
     mean["classes"] = ""
     for name, intervals in draws.items():
-        value = float(np.mean([i.value for i in intervals]))
-        # independent corpora: the half-widths of a mean add in squares
-        low = value - float(np.sqrt(np.sum([(i.value - i.low) ** 2 for i in intervals]))) / len(intervals)
-        high = value + float(np.sqrt(np.sum([(i.high - i.value) ** 2 for i in intervals]))) / len(intervals)
-        mean[name] = Interval(value, low, high)
+        mean[name] = mean_interval(intervals)
     return [*rows, mean]
 
 

@@ -17,6 +17,7 @@ import aligncap
 from aligncap.audio import RATE, Audio, segments
 from aligncap.captioner import Caption, Captioner, Failure, loading
 from aligncap.captioner import captioner as captioner_module
+from aligncap.captioner import stretches as stretches_module
 from aligncap.errors import AlignCapError, CheckpointError, PromptError
 from aligncap.testing import LLM_FAMILIES, SPEECH_FAMILIES
 
@@ -175,21 +176,21 @@ def test_failures_keep_their_places(captioner: Captioner, clip, tmp_path: Path) 
 
 
 def test_an_unexpected_error_while_reading_costs_one_recording(captioner: Captioner, clip, monkeypatch) -> None:
-    real = captioner_module.read_audio
+    real = stretches_module.read_audio
 
     def read(source, **options):
         if options["name"] == "<recording 1>":
             raise ZeroDivisionError("a bug\nin a decoder")
         return real(source, **options)
 
-    monkeypatch.setattr(captioner_module, "read_audio", read)
+    monkeypatch.setattr(stretches_module, "read_audio", read)
     before, broken, after = captioner.caption([(clip(0.5), RATE)] * 3)
     assert broken == Failure("<recording 1>", "<recording 1>", "ZeroDivisionError", "a bug in a decoder")
     assert before.caption == after.caption
 
 
 def test_an_unexpected_error_while_measuring_costs_one_stretch(captioner: Captioner, clip, monkeypatch) -> None:
-    real = captioner_module.measure
+    real = stretches_module.measure
     audio = Audio(clip(25.0), "x.wav")
     second = segments(audio, captioner.model.config.max_seconds)[1].samples
 
@@ -198,7 +199,7 @@ def test_an_unexpected_error_while_measuring_costs_one_stretch(captioner: Captio
             raise KeyError("f0")
         return real(samples, **options)
 
-    monkeypatch.setattr(captioner_module, "measure", measure)
+    monkeypatch.setattr(stretches_module, "measure", measure)
     results = captioner.caption(audio)
     assert [result.id for result in results] == ["x.wav#0", "x.wav#1", "x.wav#2"]
     assert results[1] == Failure("x.wav#1", "x.wav", "KeyError", "'f0'")

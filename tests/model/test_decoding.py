@@ -1,4 +1,4 @@
-"""The lean loop writes what transformers' general one writes."""
+"""The lean way reads and writes what transformers' general one does."""
 
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,62 @@ def test_goes_on_from_a_prefix_and_changes_scores(ready: Any) -> None:
             )
             assert torch.equal(written, expected)
     assert all(torch.equal(a, layer.keys) for a, layer in zip(before, prefix.cache.layers, strict=True))
+
+
+def test_reads_as_the_general_way_wherever_the_padding_is(ready: Any) -> None:
+    model, _, _ = ready
+    generator = torch.Generator().manual_seed(0)
+    embeddings = torch.randn(3, 9, model.language_model.config.hidden_size, generator=generator)
+    mask = torch.tensor([[1] * 9, [0, 0, 1, 1, 1, 1, 1, 0, 1], [1, 1, 0, 0, 0, 1, 1, 1, 1]])
+    with torch.inference_mode():
+        whole, state = model.lean.read(embeddings, mask)
+        _, beginning = model.lean.read(embeddings[:, :6], mask[:, :6])
+        kept = [layer.keys.clone() for layer in beginning.layers]
+        rest, _ = model.lean.read(embeddings[:, 6:], mask, beginning)
+        places = (mask.cumsum(1) - 1).clamp(min=0)
+        expected = model.language_model.model(
+            inputs_embeds=embeddings, attention_mask=mask, position_ids=places, use_cache=True
+        )
+    seen = mask.bool()
+    torch.testing.assert_close(whole[seen], expected.last_hidden_state[seen], rtol=1e-4, atol=1e-5)
+    assert not whole[~seen].any()
+    torch.testing.assert_close(rest, whole[:, 6:], rtol=1e-4, atol=1e-5)
+    assert all(torch.equal(old, layer.keys) for old, layer in zip(kept, beginning.layers, strict=True))
+    for layer, other in zip(state.layers, expected.past_key_values.layers, strict=True):
+        torch.testing.assert_close(
+            layer.keys.transpose(1, 2)[seen], other.keys.transpose(1, 2)[seen], rtol=1e-4, atol=1e-5
+        )
+
+
+def test_rows_that_ended_cost_nothing_and_change_nothing(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every row has its own source of chance: the scores stay with their rows when others are left out."""
+    model, processor, speech = ready
+    speech = speech.select([0, 1, 2, 1])
+    prompts = processor.prompts(speech.mask.sum(1).tolist(), clues=[*CLUES, "Voice: slow."])
+    seen, run = [], []
+
+    def noise(written: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        seen.append(len(scores))
+        generator = torch.Generator().manual_seed(written.shape[1])
+        return scores + 3 * torch.randn(scores.shape, generator=generator)
+
+    plain = model.lean._run
+    monkeypatch.setattr(model.lean, "_run", lambda x, *rest: (run.append(len(x)), plain(x, *rest))[1])
+    options = {"speech": speech, "max_new_tokens": 12, "do_sample": False, "logits_processor": noise}
+    with torch.inference_mode():
+        free = model.generate(**prompts, **options)
+        model.generation_config.eos_token_id = [int(free[row, at]) for row, at in enumerate((2, 5, 7))]
+        model.generation_config.pad_token_id = 1
+        run.clear()
+        seen.clear()
+        written = model.generate(**prompts, **options)
+    lengths = [int((row != 1).sum()) for row in written]
+    assert min(lengths) < max(lengths)
+    for row, length in enumerate(lengths):
+        assert torch.equal(written[row, :length], free[row, :length])
+    assert set(seen) == {4}
+    assert run[1] == 4
+    assert run[-1] <= 2, "the rows that ended were run to the last"
 
 
 def test_what_it_cannot_decode_goes_the_general_way(ready: Any, tmp_path: Path) -> None:

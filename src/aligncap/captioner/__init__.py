@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from aligncap.captioner.results import Caption, Failure
+from aligncap.captioner.results import Caption, Classification, Failure
 from aligncap.captioner.sampling import Sampling
 from aligncap.errors import MissingExtraError
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aligncap.captioner.captioner import Captioner
     from aligncap.captioner.loading import load
 
-__all__ = ["Caption", "Captioner", "Failure", "Sampling", "load"]
+__all__ = ["Caption", "Captioner", "Classification", "Failure", "Sampling", "load"]
 
 _LAZY = {
     "Captioner": "aligncap.captioner.captioner",

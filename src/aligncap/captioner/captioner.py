@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-import math
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 
-from aligncap.audio import RATE, Audio, AudioSource, Segment, read_audio, segments
 from aligncap.captioner.calibration import Calibration
 from aligncap.captioner.drawing import drawing
-from aligncap.captioner.results import Caption, Failure
+from aligncap.captioner.labels import LabelSet
+from aligncap.captioner.results import Caption, Classification, Failure
 from aligncap.captioner.sampling import Sampling
+from aligncap.captioner.stretches import Clip, Source, as_sources, batches, stretches
+from aligncap.captioner.verify import can_verify, doubts
+from aligncap.captioner.words import Words
 from aligncap.captions import Facts, answer, clue_prompt
-from aligncap.clues import clue_words, measure
 from aligncap.errors import AlignCapError, PromptError
 from aligncap.model import AlignCapForConditionalGeneration, AlignCapProcessor
 from aligncap.model.likelihood import distinguishing, label_probabilities
-from aligncap.model.prefix import Prefix, run_prefix
+from aligncap.model.prefix import Prefix, pad_inside, run_prefix
 from aligncap.model.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
 
 if TYPE_CHECKING:
@@ -32,23 +31,28 @@ if TYPE_CHECKING:
 
 __all__ = ["Captioner", "Source"]
 
-Source: TypeAlias = "AudioSource | Audio | Failure"
-"""What can be captioned. A `Failure` stands for a recording known to be bad, and comes back in its place."""
-
-_LOG = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
 _MAX_NEW_TOKENS = 64
-_SILENCE = 2e-5  # peak to peak, as in aligncap.audio
+_DRAWN = 4  # captions drawn where the greedy one is doubted
 
 
 @dataclass(frozen=True, eq=False)
-class _Clip:
-    """One stretch of a recording, with what was measured in it."""
+class _Listened:
+    """What is known of a batch of clips before anything is written.
 
-    id: str
-    audio: str
-    segment: Segment
-    voice: list[tuple[str, str]]
-    warnings: tuple[str, ...]
+    Attributes:
+        speech: speech embeddings.
+        clues: clue prompts.
+        inputs: prompts with the instruction that was given.
+        prefix: state after what these and the prompts for one word have in common.
+        emotions: (clips, emotions), rows summing to 1.
+    """
+
+    speech: SpeechEmbeddings
+    clues: list[str]
+    inputs: Any
+    prefix: Prefix
+    emotions: torch.Tensor
 
 
 class Captioner:
@@ -96,14 +100,15 @@ class Captioner:
         Raises:
             AlignCapError: too few recordings, or nearly all of one emotion.
         """
-        clips = (item for item in self._stretches(_as_sources(sources)) if isinstance(item, _Clip))
+        found = stretches(as_sources(sources), self.model.config.max_seconds)
+        clips = (item for item in found if isinstance(item, Clip))
 
-        def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        def heard() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
             while batch := list(islice(clips, batch_size)):
                 features = self.processor.features([clip.segment.samples for clip in batch]).to(self.model.device)
                 yield features["features"], features["feature_lengths"]
 
-        return Calibration.estimate(self.model, batches())
+        return Calibration.estimate(self.model, heard())
 
     def caption(
         self,
@@ -113,6 +118,7 @@ class Captioner:
         batch_size: int = 8,
         num_captions: int = 1,
         sampling: Sampling | None = None,
+        verify: bool = True,
     ) -> list[Caption | Failure]:
         """Caption recordings.
 
@@ -123,6 +129,8 @@ class Captioner:
             batch_size: stretches run together; the captions do not depend on it (in float32).
             num_captions: captions of each stretch; above 1 they are sampled.
             sampling: how to sample (default: greedy, or `Sampling()` where several captions are asked for).
+            verify: write a greedy caption again where it says what neither the model's own probabilities nor the
+                measurements support (see `aligncap.captioner.verify`); what remains is told in ``doubts``.
 
         Returns:
             In the order of the recordings: a `Caption` for each stretch of at most ``max_seconds`` (10 s), or
@@ -135,11 +143,12 @@ class Captioner:
         """
         return list(
             self.stream(
-                _as_sources(sources),
+                as_sources(sources),
                 prompt=prompt,
                 batch_size=batch_size,
                 num_captions=num_captions,
                 sampling=sampling,
+                verify=verify,
             )
         )
 
@@ -151,6 +160,7 @@ class Captioner:
         batch_size: int = 8,
         num_captions: int = 1,
         sampling: Sampling | None = None,
+        verify: bool = True,
     ) -> Iterator[Caption | Failure]:
         """Caption recordings as they come; see `caption`.
 
@@ -163,70 +173,62 @@ class Captioner:
             raise PromptError("the prompt is empty: say what to describe, or leave it out to use the default")
         if num_captions > 1 and sampling is None:
             sampling = Sampling()
-        return self._stream(sources, prompt, batch_size, num_captions, sampling)
+        return self._results(
+            sources, batch_size, lambda clips: self._caption_batch(clips, prompt, num_captions, sampling, verify)
+        )
 
-    def _stream(
-        self,
-        sources: Iterable[Source],
-        prompt: str,
-        batch_size: int,
-        num_captions: int,
-        sampling: Sampling | None,
-    ) -> Iterator[Caption | Failure]:
-        stretches = self._stretches(sources)
+    def classify(
+        self, sources: Source | Iterable[Source], labels: Sequence[str], *, batch_size: int = 8
+    ) -> list[Classification | Failure]:
+        """Tell which of any given labels fits each recording: zero-shot classification.
 
-        with ThreadPoolExecutor(1, "aligncap-read") as reader, ThreadPoolExecutor(2, "aligncap-clues") as measurers:
+        Labels that count as emotions of the model (see `aligncap.captions.taxonomy`) are told apart by the
+        probabilities that captions carry as ``emotions``; other words by the language model's likelihood of using
+        them (see `aligncap.captioner.words.Words`), which is much weaker.
 
-            def read() -> list[_Clip | Failure]:
-                return list(measurers.map(_measured, islice(stretches, batch_size)))
+        Args:
+            sources: as for `caption`.
+            labels: two or more different words or short phrases.
+            batch_size: stretches run together.
 
-            coming = reader.submit(read)
-            while batch := coming.result():
-                coming = reader.submit(read)
-                clips = [item for item in batch if isinstance(item, _Clip)]
-                captions = iter(self._caption_batch(clips, prompt, num_captions, sampling) if clips else ())
+        Returns:
+            In the order of the recordings: a `Classification` for each stretch, or a `Failure`.
+
+        Raises:
+            ValueError: fewer than two labels, an empty one, the same twice; or a number is out of range.
+        """
+        return list(self.classify_stream(as_sources(sources), labels, batch_size=batch_size))
+
+    def classify_stream(
+        self, sources: Iterable[Source], labels: Sequence[str], *, batch_size: int = 8
+    ) -> Iterator[Classification | Failure]:
+        """Classify recordings as they come; see `classify`."""
+        if batch_size < 1:
+            raise ValueError(f"batch_size ({batch_size}) must be at least 1")
+        wanted = LabelSet.of(labels, self._labels)
+        words = None if wanted.by_emotions_alone else Words(self.model, self.processor, wanted.words)
+        return self._results(sources, batch_size, lambda clips: self._classify_batch(clips, wanted, words))
+
+    def _results(
+        self, sources: Iterable[Source], batch_size: int, work: Callable[[list[Clip]], list[_Result]]
+    ) -> Iterator[_Result | Failure]:
+        """What ``work`` makes of the stretches of each batch, with the failures in their places."""
+        with closing(batches(sources, self.model.config.max_seconds, batch_size)) as read:
+            for batch in read:
+                clips = [item for item in batch if isinstance(item, Clip)]
+                results = iter(work(clips) if clips else ())
                 for item in batch:
-                    yield item if isinstance(item, Failure) else next(captions)
-
-    def _stretches(self, sources: Iterable[Source]) -> Iterator[_Clip | Failure]:
-        """Read one recording after the other, and cut it; nothing is measured yet."""
-        for position, source in enumerate(sources):
-            if isinstance(source, Failure):
-                yield source
-                continue
-            name = _name(source, position)
-            try:
-                audio = _read(source, name)
-                parts = segments(audio, self.model.config.max_seconds)
-            except Exception as error:  # one bad recording must not stop the others
-                yield _failure(error, name)
-                continue
-            for index, part in enumerate(parts):
-                clip_id = name if len(parts) == 1 else f"{name}#{index}"
-                yield _Clip(clip_id, name, part, [], (*audio.warnings, *_silence(part)))
+                    yield item if isinstance(item, Failure) else next(results)
 
     @torch.inference_mode()
     def _caption_batch(
-        self, clips: Sequence[_Clip], prompt: str, num_captions: int, sampling: Sampling | None
+        self, clips: Sequence[Clip], prompt: str, num_captions: int, sampling: Sampling | None, verify: bool
     ) -> list[Caption]:
-        device = self.model.device
-        batch = self.processor.features([clip.segment.samples for clip in clips]).to(device)
-        offset = None if self._calibration is None else self._calibration.offset
-        speech = self.model.hear(batch["features"], batch["feature_lengths"], offset)
-        heard = speech.emotion_logits.float().softmax(-1)
-        clues = [
-            clue_prompt(list(zip(self._labels, row, strict=True)), clip.voice)
-            for clip, row in zip(clips, heard.tolist(), strict=True)
-        ]
-        counts = speech.mask.sum(1).tolist()
-        asked = self.processor.prompts(counts, WORD_INSTRUCTION, clues).to(device)
-        inputs = self.processor.prompts(counts, prompt, clues).to(device)
-        prefix = run_prefix(self.model, asked, inputs, speech)
-        # The language model alone is too sure of itself: the mean of both is right as often, with less surprise.
-        likely = (label_probabilities(self.model, asked, speech, self._answers, prefix) + heard) / 2
-        if not bool(likely.isfinite().all()):
-            raise AlignCapError(f"the model's numbers overflow in {self.model.dtype}: load it with float32")
-        written = self._write(inputs, speech, prefix, clips, num_captions, sampling)
+        listened = self._listen(clips, prompt)
+        written = self._write(listened, clips, num_captions, sampling)
+        doubted: list[tuple[str, ...]] = [()] * len(clips)
+        if verify and sampling is None and can_verify(prompt):
+            doubted = self._verify(clips, prompt, listened, written)
         return [
             Caption(
                 id=clip.id,
@@ -237,36 +239,100 @@ class Captioner:
                 emotions=dict(sorted(zip(self._labels, row, strict=True), key=lambda pair: -pair[1])),
                 clues=clue,
                 model=self.name,
-                calibrated=offset is not None,
+                calibrated=self._calibration is not None,
                 alternatives=tuple(texts[1:]),
                 warnings=(*clip.warnings, *cut),
+                doubts=doubt,
             )
-            for clip, clue, row, (texts, cut) in zip(clips, clues, likely.tolist(), written, strict=True)
+            for clip, clue, row, (texts, cut), doubt in zip(
+                clips, listened.clues, listened.emotions.tolist(), written, doubted, strict=True
+            )
         ]
+
+    def _verify(
+        self, clips: Sequence[Clip], prompt: str, listened: _Listened, written: list[tuple[list[str], list[str]]]
+    ) -> list[tuple[str, ...]]:
+        """Replace doubted captions by the first of a few drawn ones without doubts; returns what doubts are left."""
+        emotions = [dict(zip(self._labels, row, strict=True)) for row in listened.emotions.tolist()]
+        found = [
+            doubts(texts[0], prompt, row, clip.voice)
+            for (texts, _), row, clip in zip(written, emotions, clips, strict=True)
+        ]
+        again = [place for place, doubt in enumerate(found) if doubt]
+        if again:
+            some = [clips[place] for place in again]
+            drawn = self._write(self._listen(some, prompt), some, _DRAWN, Sampling())
+            for place, (texts, _) in zip(again, drawn, strict=True):
+                good = [text for text in texts if not doubts(text, prompt, emotions[place], clips[place].voice)]
+                if good:
+                    written[place], found[place] = ([good[0]], []), ()
+        return found
+
+    @torch.inference_mode()
+    def _classify_batch(self, clips: Sequence[Clip], labels: LabelSet, words: Words | None) -> list[Classification]:
+        listened = self._listen(clips, DEFAULT_INSTRUCTION)
+        if words is None:
+            shares = [[1 / len(labels.words)] * len(labels.words)] * len(clips)
+        else:
+            shares = words.probabilities(listened.inputs, listened.speech, listened.prefix).tolist()
+        return [
+            Classification(
+                id=clip.id,
+                audio=clip.audio,
+                start=clip.segment.start,
+                end=clip.segment.end,
+                probabilities=labels.probabilities(dict(zip(self._labels, row, strict=True)), share),
+                model=self.name,
+                warnings=clip.warnings,
+                calibrated=self._calibration is not None,
+            )
+            for clip, row, share in zip(clips, listened.emotions.tolist(), shares, strict=True)
+        ]
+
+    def _listen(self, clips: Sequence[Clip], prompt: str) -> _Listened:
+        """What captions and labels both begin with: hear the clips, read their prompts, ask for the emotion."""
+        device = self.model.device
+        batch = self.processor.features([clip.segment.samples for clip in clips]).to(device)
+        offset = None if self._calibration is None else self._calibration.offset
+        speech = self.model.hear(batch["features"], batch["feature_lengths"], offset)
+        heard = speech.emotion_logits.float().softmax(-1)
+        clues = [
+            clue_prompt(list(zip(self._labels, row, strict=True)), clip.voice)
+            for clip, row in zip(clips, heard.tolist(), strict=True)
+        ]
+        counts = speech.mask.sum(1).tolist()
+        asked, inputs = (
+            pad_inside(self.model, self.processor.prompts(counts, instruction, clues).to(device))
+            for instruction in (WORD_INSTRUCTION, prompt)
+        )
+        prefix = run_prefix(self.model, asked, inputs, speech)
+        # The language model alone is too sure of itself: the mean of both is right as often, with less surprise.
+        emotions = (label_probabilities(self.model, asked, speech, self._answers, prefix) + heard) / 2
+        if not bool(emotions.isfinite().all()):
+            raise AlignCapError(f"the model's numbers overflow in {self.model.dtype}: load it with float32")
+        return _Listened(speech, clues, inputs, prefix, emotions)
 
     def _write(
         self,
-        inputs: Any,
-        speech: SpeechEmbeddings,
-        prefix: Prefix,
-        clips: Sequence[_Clip],
+        listened: _Listened,
+        clips: Sequence[Clip],
         num_captions: int,
         sampling: Sampling | None,
     ) -> list[tuple[list[str], list[str]]]:
         """The captions of each clip, and warnings about them."""
+        inputs, speech, prefix = listened.inputs, listened.speech, listened.prefix
         width = inputs["input_ids"].shape[1]
         longest = self.model.language_model.config.get_text_config().max_position_embeddings - _MAX_NEW_TOKENS
         if width > longest:
             raise PromptError(f"the prompt is too long: {width} tokens with the speech, and {longest} is the most")
         options: dict[str, Any] = {"max_new_tokens": _MAX_NEW_TOKENS, "do_sample": False}
-        if sampling is None:
-            options["past_key_values"] = prefix.cache
-        else:
+        if sampling is not None:
             rows = [row for row in range(len(clips)) for _ in range(num_captions)]
             inputs, speech = {key: value[rows] for key, value in inputs.items()}, speech.select(rows)
+            prefix.cache.batch_repeat_interleave(num_captions)
             samples = [clip.segment.samples for clip in clips]
             options["logits_processor"] = drawing(sampling, samples, num_captions)
-        tokens = self.model.generate(**inputs, speech=speech, **options)
+        tokens = self.model.generate(**inputs, speech=speech, past_key_values=prefix.cache, **options)
         texts = [" ".join(text.split()) for text in self.processor.batch_decode(tokens, skip_special_tokens=True)]
         ends = torch.as_tensor(self.model.generation_config.eos_token_id, device=tokens.device)
         whole = torch.isin(tokens, ends).any(1).tolist()
@@ -275,56 +341,6 @@ class Captioner:
             (texts[at : at + num_captions], [] if all(whole[at : at + num_captions]) else [warning])
             for at in range(0, len(texts), num_captions)
         ]
-
-
-def _as_sources(sources: Source | Iterable[Source]) -> Iterable[Any]:
-    """Tell one recording from several; a pair is (samples, rate) where its second item is a number."""
-    pair = isinstance(sources, tuple) and len(sources) == 2 and isinstance(sources[1], int | float | np.number)
-    one = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray, torch.Tensor, Audio, Failure)
-    single = pair or isinstance(sources, one) or hasattr(sources, "read")
-    return [sources] if single else sources  # type: ignore[return-value]
-
-
-def _name(source: Any, position: int) -> str:
-    """What to call a recording: its path as given (with forward slashes), or its place among the sources."""
-    if isinstance(source, Audio):
-        return source.source
-    if not isinstance(source, str | os.PathLike):
-        source = getattr(source, "name", None)  # of a file object; pipes have numbers there
-    if isinstance(source, str | os.PathLike) and (path := os.fspath(source)):
-        return str(path).replace(os.sep, "/")
-    return f"<recording {position}>"
-
-
-def _read(source: Any, name: str) -> Audio:
-    if not isinstance(source, Audio):
-        return read_audio(source, name=name)
-    # anybody can make an Audio: check it as samples are
-    checked = read_audio((source.samples, RATE), name=name, max_seconds=math.inf)
-    return replace(checked, warnings=source.warnings)
-
-
-def _measured(item: _Clip | Failure) -> _Clip | Failure:
-    """The stretch with what is measured in its voice."""
-    if isinstance(item, Failure):
-        return item
-    try:
-        clues = measure(item.segment.samples, voice_quality=False)
-    except Exception as error:
-        return _failure(error, item.audio, item.id)
-    return replace(item, voice=[(word.dimension, word.level) for word in clue_words(clues)])
-
-
-def _failure(error: Exception, audio: str, clip_id: str | None = None) -> Failure:
-    if not isinstance(error, AlignCapError):
-        _LOG.debug("%s: unexpected error", audio, exc_info=error)
-    return Failure.of(error, audio, clip_id)
-
-
-def _silence(part: Segment) -> tuple[str, ...]:
-    if np.ptp(part.samples) >= _SILENCE:
-        return ()
-    return (f"nothing is heard from {part.start:.1f} to {part.end:.1f} s: that caption has no ground",)
 
 
 def _label_word(label: str) -> str:

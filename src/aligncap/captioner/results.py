@@ -1,4 +1,4 @@
-"""What captioning returns, and how it is written as text, JSON Lines and CSV."""
+"""What captioning and classifying return, and how it is written as text, JSON Lines and CSV."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aligncap.errors import AudioError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Caption", "Failure", "Format", "Formatter", "csv_line", "json_line", "printable"]
+__all__ = ["Caption", "Classification", "Failure", "Format", "Formatter", "csv_line", "json_line", "printable"]
 
 Format = Literal["text", "jsonl", "csv"]
 
@@ -36,6 +36,7 @@ class Caption:
         alternatives: further captions of the same stretch, where several were asked for.
         warnings: what to know about the recording or its caption, one line each.
         calibrated: whether the model was calibrated on recordings of the user's.
+        doubts: what the caption says that nothing supports, a reason each (see `aligncap.captioner.verify`).
     """
 
     id: str
@@ -49,9 +50,10 @@ class Caption:
     alternatives: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     calibrated: bool = False
+    doubts: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON record; ``calibrated`` where false, empty ``alternatives`` and ``warnings`` are left out."""
+        """The JSON record: no false ``calibrated``, no empty ``alternatives``, ``doubts``, ``warnings``."""
         record: dict[str, Any] = {
             "id": self.id,
             "audio": self.audio,
@@ -66,6 +68,55 @@ class Caption:
             record["calibrated"] = True
         if self.alternatives:
             record["alternatives"] = list(self.alternatives)
+        if self.doubts:
+            record["doubts"] = list(self.doubts)
+        if self.warnings:
+            record["warnings"] = list(self.warnings)
+        return record
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Which of a user's labels fits one stretch of a recording.
+
+    Attributes:
+        id: as a `Caption`'s.
+        audio: the recording's name.
+        start: seconds from the beginning of the recording.
+        end: seconds from the beginning of the recording.
+        probabilities: label → probability, summing to 1, the most likely first.
+        model: name of the checkpoint.
+        warnings: what to know about the recording, one line each.
+        calibrated: whether the model was calibrated on recordings of the user's.
+    """
+
+    id: str
+    audio: str
+    start: float
+    end: float
+    probabilities: dict[str, float]
+    model: str
+    warnings: tuple[str, ...] = ()
+    calibrated: bool = False
+
+    @property
+    def label(self) -> str:
+        """The most likely label."""
+        return next(iter(self.probabilities))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON record; ``calibrated`` where false and empty ``warnings`` are left out."""
+        record: dict[str, Any] = {
+            "id": self.id,
+            "audio": self.audio,
+            "start": round(self.start, 3),
+            "end": round(self.end, 3),
+            "label": self.label,
+            "probabilities": {label: round(value, 4) for label, value in self.probabilities.items()},
+            "model": self.model,
+        }
+        if self.calibrated:
+            record["calibrated"] = True
         if self.warnings:
             record["warnings"] = list(self.warnings)
         return record
@@ -102,26 +153,26 @@ class Formatter:
     """Writes results as lines of one format: ``header`` once, then a call for each result.
 
     Args:
-        kind: ``text`` (name, time where the recording was segmented, caption; failures give no line, as they
-            are for standard error), ``jsonl`` or ``csv``.
+        kind: ``text`` (name, time where the recording was segmented, caption or labels; failures give no line, as
+            they are for standard error), ``jsonl`` or ``csv``.
+        labels: those of classifications, in the order of their columns; None: the results are captions.
     """
 
-    _CSV = (
-        *("id", "audio", "start", "end", "caption", "alternatives", "emotion", "probability", "clues"),
-        *("model", "warnings", "error"),
-    )
+    _CAPTION = ("caption", "alternatives", "emotion", "probability", "clues")
 
-    def __init__(self, kind: Format) -> None:
+    def __init__(self, kind: Format, labels: Sequence[str] | None = None) -> None:
         self.kind = kind
-        self.header = csv_line(self._CSV) if kind == "csv" else ""
+        own = self._CAPTION if labels is None else ("label", *(_probability_column(label) for label in labels))
+        self._columns = ("id", "audio", "start", "end", *own, "model", "warnings", "error")
+        self.header = csv_line(self._columns) if kind == "csv" else ""
 
-    def __call__(self, result: Caption | Failure) -> str:
+    def __call__(self, result: Caption | Classification | Failure) -> str:
         """One result as lines (with their line ends); several only as text, where there are alternatives."""
         if self.kind == "jsonl":
             return json_line(result.to_dict())
         if self.kind == "csv":
-            fields = _failure_fields(result) if isinstance(result, Failure) else _caption_fields(result)
-            return csv_line([fields.get(name, "") for name in self._CSV])
+            fields = _failure_fields(result) if isinstance(result, Failure) else _fields(result)
+            return csv_line([fields.get(name, "") for name in self._columns])
         return "" if isinstance(result, Failure) else _text_lines(result)
 
 
@@ -146,28 +197,41 @@ def _failure_fields(failure: Failure) -> dict[str, str]:
     return {"id": failure.id, "audio": failure.audio, "error": f"{failure.type}: {failure.message}"}
 
 
-def _caption_fields(caption: Caption) -> dict[str, str]:
-    label, probability = next(iter(caption.emotions.items()))
+def _fields(result: Caption | Classification) -> dict[str, str]:
+    common = {
+        "id": result.id,
+        "audio": result.audio,
+        "start": f"{result.start:.3f}",
+        "end": f"{result.end:.3f}",
+        "model": result.model,
+        "warnings": " | ".join(result.warnings),
+    }
+    if isinstance(result, Classification):
+        columns = {_probability_column(label): f"{value:.4f}" for label, value in result.probabilities.items()}
+        return {**common, "label": result.label, **columns}
+    label, probability = next(iter(result.emotions.items()))
     return {
-        "id": caption.id,
-        "audio": caption.audio,
-        "start": f"{caption.start:.3f}",
-        "end": f"{caption.end:.3f}",
-        "caption": caption.caption,
-        "alternatives": " | ".join(caption.alternatives),
+        **common,
+        "caption": result.caption,
+        "alternatives": " | ".join(result.alternatives),
         "emotion": label,
         "probability": f"{probability:.4f}",
-        "clues": caption.clues,
-        "model": caption.model,
-        "warnings": " | ".join(caption.warnings),
+        "clues": result.clues,
     }
 
 
-def _text_lines(caption: Caption) -> str:
-    segmented = caption.id != caption.audio
-    where = f" [{caption.start:.1f}–{caption.end:.1f} s]" if segmented else ""  # noqa: RUF001 (a range)
-    lines = [f"{caption.audio}{where}: {caption.caption}"]
-    lines += [f"    or: {text}" for text in caption.alternatives]
+def _probability_column(label: str) -> str:
+    return f"p({label})"
+
+
+def _text_lines(result: Caption | Classification) -> str:
+    segmented = result.id != result.audio
+    where = f" [{result.start:.1f}–{result.end:.1f} s]" if segmented else ""  # noqa: RUF001 (a range)
+    if isinstance(result, Classification):
+        lines = [", ".join(f"{label} {value:.0%}" for label, value in result.probabilities.items())]
+    else:
+        lines = [result.caption, *(f"    or: {text}" for text in result.alternatives)]
+    lines[0] = f"{result.audio}{where}: {lines[0]}"
     return "\n".join(map(printable, lines)) + "\n"
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from aligncap.cli import annotate, calibrate, caption, clues, corpora, manifest, pairs, train, weights
+from aligncap.cli import annotate, calibrate, caption, classify, clues, corpora, evaluate, manifest, pairs, train, weights
 from aligncap.errors import AlignCapError
 
 __all__ = ["app", "main"]
@@ -20,10 +20,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(caption.caption)
+app.command()(classify.classify)
 app.command()(calibrate.calibrate)
 app.command()(clues.clues)
 app.command()(annotate.annotate)
 app.command()(train.train)
+app.command()(evaluate.evaluate)
 app.add_typer(corpora.app, name="corpora")
 app.add_typer(manifest.app, name="manifest")
 app.add_typer(pairs.app, name="pairs")

@@ -65,6 +65,10 @@ def caption(
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Sample; the same seed, the same captions. [default: 0]")
     ] = None,
+    verify: Annotated[
+        bool,
+        typer.Option(help="Write a caption again that says what neither the model hears nor the measurements show."),
+    ] = True,
     checkpoint: Annotated[
         str, typer.Option(metavar="NAME|DIR", help="embedded, a folder, or a Hub name.")
     ] = "embedded",
@@ -99,8 +103,8 @@ def caption(
       aligncap caption *.mp3 --num-captions 3 --seed 1 --format csv > captions.csv
 
     A line of JSON holds id, audio, start, end (seconds), caption, emotions (label: probability), clues, model
-    and, where there are any, calibrated (true), alternatives and warnings; for a recording that failed, id, audio
-    and error (type, message).
+    and, where there are any, calibrated (true), alternatives, doubts and warnings; for a recording that failed,
+    id, audio and error (type, message).
 
     \b
     Exit codes:
@@ -131,7 +135,7 @@ def caption(
             _calibrate(captioner, calibration, sources, batch_size, console)
         asked = {} if prompt is None else {"prompt": prompt}
         results = captioner.stream(
-            sources, batch_size=batch_size, num_captions=num_captions, sampling=sampling, **asked
+            sources, batch_size=batch_size, num_captions=num_captions, sampling=sampling, verify=verify, **asked
         )
     if not _write(results, form, Output(output, overwrite), console):
         raise typer.Exit(1)
@@ -317,6 +321,7 @@ class _Tally:
         if isinstance(result, Failure):
             return [printable(f"error: {result.id}: {result.message}")]
         lines = [printable(f"warning: {result.audio}: {warning}") for warning in result.warnings]
+        lines += [printable(f"doubtful: {result.id}: {doubt}") for doubt in result.doubts]
         news = [line for line in lines if line not in self._told]
         self._told.update(news)
         return news

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from aligncap.model.modeling import AlignCapForConditionalGeneration, SpeechEmbeddings
     from aligncap.model.prefix import Prefix
 
-__all__ = ["distinguishing", "label_probabilities"]
+__all__ = ["distinguishing", "label_probabilities", "log_likelihoods"]
 
 
 def label_probabilities(
@@ -22,7 +22,26 @@ def label_probabilities(
     answers: Sequence[Sequence[int]],
     prefix: Prefix | None = None,
 ) -> Tensor:
-    """Probability of each answer among those given: softmax over their total log-likelihoods.
+    """Probability of each answer among those given: softmax over their total `log_likelihoods`.
+
+    Args:
+        model: see there, as for all arguments.
+
+    Returns:
+        (batch, answers), rows summing to 1; float32.
+    """
+    return log_likelihoods(model, inputs, speech, answers, prefix).softmax(-1)
+
+
+@torch.no_grad()
+def log_likelihoods(
+    model: AlignCapForConditionalGeneration,
+    inputs: Any,
+    speech: SpeechEmbeddings | None,
+    answers: Sequence[Sequence[int]],
+    prefix: Prefix | None = None,
+) -> Tensor:
+    """Log-likelihood of each answer after each prompt.
 
     The prompt is run once; its cache is then shared by all the answers.
 
@@ -35,21 +54,16 @@ def label_probabilities(
         prefix: state after a beginning of these prompts that was run before (it is not used up).
 
     Returns:
-        (batch, answers), rows summing to 1; float32.
+        (batch, answers), float32.
     """
     mask: Tensor = inputs["attention_mask"]
     batch, count, longest = len(mask), len(answers), max(map(len, answers))
     if prefix is None:
-        out = model(input_ids=inputs["input_ids"], attention_mask=mask, speech=speech, use_cache=True, logits_to_keep=1)
+        hidden, state = model.read(model.embed(inputs["input_ids"], speech), mask)
     else:
-        out = model(
-            input_ids=inputs["input_ids"][:, prefix.length :],
-            attention_mask=mask,
-            position_ids=(mask.cumsum(1) - 1)[:, prefix.length :],
-            past_key_values=prefix.copy(),
-            logits_to_keep=1,
-        )
-    first = out.logits[:, -1].float().log_softmax(-1)
+        hidden, state = model.read(model.embed(inputs["input_ids"][:, prefix.length :], None), mask, prefix.copy())
+    head = model.get_output_embeddings()
+    first = head(hidden[:, -1]).float().log_softmax(-1)
     padded = torch.zeros(count, longest, dtype=torch.long, device=mask.device)
     given = torch.zeros(count, longest, dtype=torch.bool, device=mask.device)
     for row, answer in enumerate(answers):
@@ -57,19 +71,15 @@ def label_probabilities(
         given[row, : len(answer)] = True
     scores = first[:, padded[:, 0]]
     if longest > 1:
-        cache = out.past_key_values
-        cache.batch_repeat_interleave(count)
+        state.batch_repeat_interleave(count)
         fed = padded[:, :-1].repeat(batch, 1)
-        start = mask.sum(1).repeat_interleave(count)
-        positions = start[:, None] + torch.arange(longest - 1, device=mask.device)
         full_mask = torch.cat([mask.repeat_interleave(count, 0), given[:, :-1].repeat(batch, 1).to(mask.dtype)], 1)
-        logits = model.language_model(
-            input_ids=fed, attention_mask=full_mask, position_ids=positions, past_key_values=cache
-        ).logits
-        later = logits.float().log_softmax(-1).gather(-1, padded[:, 1:].repeat(batch, 1).unsqueeze(-1)).squeeze(-1)
+        hidden, _ = model.read(model.embed(fed, None), full_mask, state)
+        later = head(hidden).float().log_softmax(-1)
+        later = later.gather(-1, padded[:, 1:].repeat(batch, 1).unsqueeze(-1)).squeeze(-1)
         later = (later * given[:, 1:].repeat(batch, 1)).sum(-1)
         scores = scores + later.view(batch, count)
-    return scores.softmax(-1)
+    return scores
 
 
 def distinguishing(answers: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -345,6 +345,34 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return AlignCapOutput(None, out.logits, out.past_key_values, emotion_logits)
 
     @torch.no_grad()
+    def read(self, embeddings: Tensor, attention_mask: Tensor, past_key_values: Any = None) -> tuple[Tensor, Any]:
+        """Run the language model over prompts, or over what follows on their beginning; to infer, not to train.
+
+        Args:
+            embeddings: (batch, T, width) of the last T tokens (see `embed`).
+            attention_mask: (batch, tokens) of all tokens.
+            past_key_values: state after the tokens before these; is used up.
+
+        Returns:
+            final hidden states (batch, T, width), before the head, and the state after all tokens.
+        """
+        if self.lean is not None:
+            return self.lean.read(embeddings, attention_mask, past_key_values)
+        out = self.language_model.base_model(
+            inputs_embeds=embeddings,
+            attention_mask=attention_mask,
+            position_ids=positions(attention_mask)[:, -embeddings.shape[1] :],
+            past_key_values=past_key_values,
+            use_cache=True,
+        )
+        return out.last_hidden_state, out.past_key_values
+
+    @property
+    def lean(self) -> LlamaDecoder | None:
+        """What runs the language model at less cost, where it can (see `aligncap.model.decoding`)."""
+        return self._decoder if self._decoder is not None and self._decoder.attached() else None
+
+    @torch.no_grad()
     def generate(
         self,
         input_ids: Tensor | None = None,
@@ -366,9 +394,9 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         embedded = self.embed(input_ids, speech)
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         greedy = kwargs.get("do_sample") is False and "max_new_tokens" in kwargs
-        if greedy and kwargs.keys() <= _LEAN_OPTIONS and self._decoder is not None and self._decoder.attached():
-            lean = {key: value for key, value in kwargs.items() if key != "do_sample"}
-            return self._decoder.generate(embedded, mask, **lean)
+        if greedy and kwargs.keys() <= _LEAN_OPTIONS and self.lean is not None:
+            options = {key: value for key, value in kwargs.items() if key != "do_sample"}
+            return self.lean.generate(embedded, mask, **options)
         return self.language_model.generate(inputs_embeds=embedded, attention_mask=mask, **kwargs)
 
     def get_input_embeddings(self) -> nn.Module:

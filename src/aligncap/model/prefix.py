@@ -1,4 +1,8 @@
-"""The common beginning of two prompts, run once: speech embeddings and clues are read for both."""
+"""What prompts have in common, run once.
+
+The prompts of a batch begin alike, up to the speech: that is run for one row, and kept between batches. Two prompts
+about the same clips begin alike up to the instruction: speech embeddings and clues are read for both.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,13 @@ import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
     from aligncap.model.modeling import AlignCapForConditionalGeneration, SpeechEmbeddings
 
-__all__ = ["Prefix", "run_prefix"]
+__all__ = ["Prefix", "pad_inside", "run_prefix"]
 
 
 @dataclass
@@ -36,6 +41,26 @@ class Prefix:
         return cache
 
 
+def pad_inside(model: AlignCapForConditionalGeneration, prompts: Any) -> Any:
+    """Move the padding of prompts from their left to before the speech, so that `run_prefix` finds what all share.
+
+    Only where the language model does not mind: one with sliding windows would count the padding in.
+
+    Args:
+        model: in evaluation mode.
+        prompts: ``input_ids`` and ``attention_mask`` of a batch, padded on the left.
+    """
+    ids, mask = prompts["input_ids"], prompts["attention_mask"]
+    padding = (mask == 0).sum(1, keepdim=True)
+    places = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+    start = int((_before_speech(model, ids).sum(1, keepdim=True) - padding).min())
+    if model.lean is None or start <= 0:
+        return prompts
+    source = torch.where(places < start, places + padding, places)
+    source = torch.where((places >= start) & (places < start + padding), places - start, source)
+    return {name: prompts[name].gather(1, source) for name in ("input_ids", "attention_mask")}
+
+
 def run_prefix(
     model: AlignCapForConditionalGeneration, first: Any, second: Any, speech: SpeechEmbeddings | None
 ) -> Prefix:
@@ -43,7 +68,7 @@ def run_prefix(
 
     Args:
         model: in evaluation mode.
-        first: ``input_ids`` and ``attention_mask`` of a batch, padded on the left.
+        first: ``input_ids`` and ``attention_mask`` of a batch, padded on the left, or by `pad_inside`.
         second: likewise; row for row the same prompt but for its end, which must be as much longer or shorter in
             every row (as when only the instruction differs).
         speech: speech embeddings of the batch; None for text alone.
@@ -51,8 +76,19 @@ def run_prefix(
     ends = [_different_end(*rows) for rows in zip(_contents(first), _contents(second), strict=True)]
     length = int(first["input_ids"].shape[1]) - max(ends)
     ids, mask = first["input_ids"][:, :length], first["attention_mask"][:, :length]
-    out = model(input_ids=ids, attention_mask=mask, speech=speech, use_cache=True, logits_to_keep=1)
-    return Prefix(length, out.past_key_values)
+    embeddings, state, start = model.embed(ids, speech), None, 0
+    if model.lean is not None:
+        shared = mask.bool().all(0) & (ids == ids[0]).all(0) & _before_speech(model, ids).all(0)
+        start = int(shared.long().cumprod(0).sum())
+        state = model.lean.beginning(ids[0, :start].tolist()) if start else None
+    _, state = model.read(embeddings[:, start:], mask, state)
+    return Prefix(length, state)
+
+
+def _before_speech(model: AlignCapForConditionalGeneration, ids: Tensor) -> Tensor:
+    """Which tokens stand before the speech; none where there is no speech."""
+    speech = (ids == model.speech_token_id).long()
+    return (speech.cumsum(1) == 0) & (speech.sum(1, keepdim=True) > 0)
 
 
 def _contents(batch: Any) -> list[list[int]]:

@@ -1,0 +1,132 @@
+"""Greedy captions that nothing supports are written again."""
+
+from __future__ import annotations
+
+import pytest
+
+from aligncap.captioner import Captioner, Sampling
+from aligncap.captioner.verify import can_verify, doubts
+from aligncap.model.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
+
+SAD = {"sad": 0.6, "calm": 0.3, "happy": 0.06, "angry": 0.04}
+VOICE = [("pace", "slow")]
+
+
+def found(caption: str, emotions: dict[str, float] = SAD, voice: list[tuple[str, str]] = VOICE) -> tuple[str, ...]:
+    return doubts(caption, DEFAULT_INSTRUCTION, emotions, voice)
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "The speaker sounds sad and talks slowly.",
+        "A sorrowful voice, perhaps calm.",
+        "The speaker sounds sad.",
+    ],
+)
+def test_what_is_supported(caption: str) -> None:
+    assert found(caption) == ()
+
+
+@pytest.mark.parametrize(
+    ("caption", "about"),
+    [
+        ("The speaker sounds cheerful.", "happy"),
+        ("The speaker talks slowly.", "sad"),
+        ("The speaker sounds sad and talks fast.", "pace"),
+        ("The speaker sounds sad and talks in a high voice.", "pitch"),
+        ("The speaker sounds sad at a funeral.", "nothing is known"),
+        ("The speaker sounds calm.", "sad"),
+    ],
+)
+def test_what_is_not(caption: str, about: str) -> None:
+    assert any(about in doubt for doubt in found(caption))
+
+
+def test_of_two_equal_emotions_either_may_be_told() -> None:
+    even = {"sad": 0.45, "calm": 0.4, "happy": 0.15}
+    assert found("The speaker sounds calm.", even) == found("The speaker sounds sad.", even) == ()
+    assert found("The speaker sounds happy.", even)
+
+
+def test_only_prompts_of_a_known_form_are_verified() -> None:
+    assert can_verify(DEFAULT_INSTRUCTION)
+    assert not can_verify(WORD_INSTRUCTION)
+    assert not can_verify("Was sagt die Stimme?")
+
+
+class Writer:
+    """Stands where captions are decoded: greedy ones are wrong, and some of the drawn ones right."""
+
+    def __init__(self, wrong: str, drawn: list[str]) -> None:
+        self.wrong, self.drawn, self.asked = wrong, drawn, 0
+
+    def __call__(self, listened, clips, num_captions: int, sampling: Sampling | None) -> list:
+        self.asked += sampling is not None
+        return [([self.wrong] if sampling is None else self.drawn, []) for _ in clips]
+
+
+@pytest.fixture
+def scripted(captioner: Captioner, clip, monkeypatch: pytest.MonkeyPatch):
+    """A captioner whose words are given, the strongest emotion that it hears, and the weakest."""
+    heard = list(captioner.caption((clip(1), 16_000), verify=False)[0].emotions)
+
+    def use(wrong: str, drawn: list[str]) -> Writer:
+        writer = Writer(wrong, drawn)
+        monkeypatch.setattr(captioner, "_write", writer)
+        # what random weights hear is nearly uniform: one emotion must be the likeliest by far
+        monkeypatch.setattr("aligncap.captioner.captioner.label_probabilities", lambda *_: sure(heard, captioner))
+        return writer
+
+    return use, heard[0], heard[-1]
+
+
+def sure(heard: list[str], captioner: Captioner):
+    import torch
+
+    labels = list(captioner.model.config.emotions)
+    return torch.nn.functional.one_hot(torch.tensor([labels.index(heard[0])]), len(labels)).float()
+
+
+def test_a_doubted_caption_is_written_again(captioner: Captioner, clip, scripted) -> None:
+    use, likely, unlikely = scripted
+    right = f"The speaker sounds {WORDS[likely]}."
+    writer = use(f"The speaker sounds {WORDS[unlikely]}.", [f"They feel {WORDS[unlikely]}.", right, "Something else."])
+    (result,) = captioner.caption((clip(1), 16_000))
+    assert (result.caption, result.doubts, writer.asked) == (right, (), 1)
+
+
+def test_doubts_that_remain_are_told(captioner: Captioner, clip, scripted) -> None:
+    use, likely, unlikely = scripted
+    wrong = f"The speaker sounds {WORDS[unlikely]}."
+    use(wrong, [wrong, wrong])
+    (result,) = captioner.caption((clip(1), 16_000))
+    assert result.caption == wrong
+    assert any(likely in doubt for doubt in result.doubts)
+    assert result.to_dict()["doubts"] == list(result.doubts)
+
+
+def test_supported_captions_and_drawn_ones_are_left_alone(captioner: Captioner, clip, scripted) -> None:
+    use, likely, unlikely = scripted
+    wrong = f"The speaker sounds {WORDS[unlikely]}."
+    writer = use(wrong, [wrong])
+    (unverified,) = captioner.caption((clip(1), 16_000), verify=False)
+    (drawn,) = captioner.caption((clip(1), 16_000), sampling=Sampling())
+    assert (unverified.caption, unverified.doubts, drawn.doubts, writer.asked) == (wrong, (), (), 1)
+    writer = use(f"The speaker sounds {WORDS[likely]}.", [])
+    assert captioner.caption((clip(1), 16_000))[0].doubts == ()
+    assert writer.asked == 0
+
+
+WORDS = {
+    "angry": "angry",
+    "boredom": "bored",
+    "calm": "calm",
+    "disappointed": "disappointed",
+    "disgust": "disgusted",
+    "fear": "afraid",
+    "happy": "happy",
+    "neutral": "neutral",
+    "sad": "sad",
+    "surprise": "surprised",
+}
