@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("--split", action="append", choices=["dev", "zero_shot"], help="repeatable")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmark_emotion"))
     parser.add_argument("--markdown", type=Path, help="also write the tables here")
+    parser.add_argument("--examples", type=int, default=20, help="zero_shot captions drawn at random, for reading")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--limit", type=int, help="clips a corpus, drawn at random (for a quick look)")
     arguments = parser.parse_args()
@@ -71,7 +72,7 @@ def main() -> None:
         "rows": [{**row, **{k: vars(v) for k, v in row.items() if isinstance(v, Interval)}} for row in rows],
     }
     (arguments.output / "scores.json").write_text(json.dumps(report, indent=2) + "\n")
-    text = table(rows, report)
+    text = table(rows, report) + examples(wanted, records, arguments.examples)
     print(text)
     if arguments.markdown:
         arguments.markdown.write_text(text)
@@ -182,6 +183,17 @@ def score(
     for name, intervals in draws.items():
         mean[name] = mean_interval(intervals)
     return [*rows, mean]
+
+
+def examples(clips: list[Clip], records: dict[str, dict[str, object]], count: int) -> str:
+    """Captions of clips of zero_shot drawn at random, beside their labels and clues, as Markdown."""
+    unseen = [clip for clip in clips if clip.split == "zero_shot"]
+    lines = ["", "| corpus | label | clue prompt | caption | doubts |", "|---|---|---|---|---|"]
+    for index in np.random.default_rng(0).permutation(len(unseen))[:count]:
+        clip, record = unseen[index], records[unseen[index].id]
+        doubts = "; ".join(record.get("doubts", []))  # type: ignore[arg-type]
+        lines.append(f"| {clip.corpus} | {clip.emotion} | {record['clues']} | {record['caption']} | {doubts} |")
+    return "\n".join(lines) + "\n" if unseen and count else ""
 
 
 def emotions_of(record: dict[str, object]) -> dict[str, float]:

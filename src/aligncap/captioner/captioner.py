@@ -54,6 +54,18 @@ class _Listened:
     prefix: Prefix
     emotions: torch.Tensor
 
+    def select(self, rows: list[int]) -> _Listened:
+        """The same for some clips of the batch."""
+        state = self.prefix.copy()
+        state.batch_select_indices(torch.tensor(rows, device=self.emotions.device))
+        return _Listened(
+            self.speech.select(rows),
+            [self.clues[row] for row in rows],
+            {name: value[rows] for name, value in self.inputs.items()},
+            Prefix(self.prefix.length, state),
+            self.emotions[rows],
+        )
+
 
 class Captioner:
     """Describes the emotion in recordings. Make one with `aligncap.load`.
@@ -261,7 +273,7 @@ class Captioner:
         again = [place for place, doubt in enumerate(found) if doubt]
         if again:
             some = [clips[place] for place in again]
-            drawn = self._write(self._listen(some, prompt), some, _DRAWN, Sampling())
+            drawn = self._write(listened.select(again), some, _DRAWN, Sampling())
             for place, (texts, _) in zip(again, drawn, strict=True):
                 good = [text for text in texts if not doubts(text, prompt, emotions[place], clips[place].voice)]
                 if good:
@@ -320,7 +332,7 @@ class Captioner:
         sampling: Sampling | None,
     ) -> list[tuple[list[str], list[str]]]:
         """The captions of each clip, and warnings about them."""
-        inputs, speech, prefix = listened.inputs, listened.speech, listened.prefix
+        inputs, speech, state = listened.inputs, listened.speech, listened.prefix.copy()
         width = inputs["input_ids"].shape[1]
         longest = self.model.language_model.config.get_text_config().max_position_embeddings - _MAX_NEW_TOKENS
         if width > longest:
@@ -329,10 +341,10 @@ class Captioner:
         if sampling is not None:
             rows = [row for row in range(len(clips)) for _ in range(num_captions)]
             inputs, speech = {key: value[rows] for key, value in inputs.items()}, speech.select(rows)
-            prefix.cache.batch_repeat_interleave(num_captions)
+            state.batch_repeat_interleave(num_captions)
             samples = [clip.segment.samples for clip in clips]
             options["logits_processor"] = drawing(sampling, samples, num_captions)
-        tokens = self.model.generate(**inputs, speech=speech, past_key_values=prefix.cache, **options)
+        tokens = self.model.generate(**inputs, speech=speech, past_key_values=state, **options)
         texts = [" ".join(text.split()) for text in self.processor.batch_decode(tokens, skip_special_tokens=True)]
         ends = torch.as_tensor(self.model.generation_config.eos_token_id, device=tokens.device)
         whole = torch.isin(tokens, ends).any(1).tolist()

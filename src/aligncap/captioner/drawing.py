@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
+from transformers import LogitsProcessor, LogitsProcessorList, TemperatureLogitsWarper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from aligncap.captioner.sampling import Sampling
 
 __all__ = ["drawing"]
+
+_LIKELIEST = 256
 
 
 def drawing(sampling: Sampling, clips: Sequence[NDArray[np.float32]], copies: int) -> LogitsProcessorList:
@@ -36,10 +38,28 @@ def drawing(sampling: Sampling, clips: Sequence[NDArray[np.float32]], copies: in
     return LogitsProcessorList(
         [
             TemperatureLogitsWarper(float(sampling.temperature)),
-            TopPLogitsWarper(float(sampling.top_p)),
+            _Nucleus(float(sampling.top_p)),
             _GumbelNoise(sources),
         ]
     )
+
+
+class _Nucleus(LogitsProcessor):  # type: ignore[misc]
+    """Keeps the likeliest tokens that together have the probability ``top_p``, without sorting the vocabulary."""
+
+    def __init__(self, top_p: float) -> None:
+        self.top_p = top_p
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Put minus infinity in the place of all others in (rows, vocabulary) scores."""
+        whole = scores.logsumexp(-1, keepdim=True)
+        for count in (min(_LIKELIEST, scores.shape[1]), scores.shape[1]):  # all, only where that is not enough
+            likeliest, places = scores.topk(count)
+            shares = (likeliest - whole).exp()
+            kept = shares.cumsum(-1) - shares < self.top_p
+            if not bool(kept[:, -1].any()):
+                break
+        return torch.full_like(scores, -torch.inf).scatter(1, places, likeliest.masked_fill(~kept, -torch.inf))
 
 
 class _GumbelNoise(LogitsProcessor):  # type: ignore[misc]

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from aligncap.cli import annotate, calibrate, caption, classify, clues, corpora, evaluate, manifest, pairs, train, weights
+from aligncap.cli import (
+    annotate,
+    calibrate,
+    caption,
+    classify,
+    clues,
+    corpora,
+    evaluate,
+    manifest,
+    pairs,
+    train,
+    weights,
+)
 from aligncap.errors import AlignCapError
 
 __all__ = ["app", "main"]
