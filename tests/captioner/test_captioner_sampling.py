@@ -81,6 +81,22 @@ def test_nucleus() -> None:
     assert set(drawn.tolist()) == {0, 1}
 
 
+def test_a_wide_nucleus() -> None:
+    """Wider than what is looked at first; the tokens' order in the vocabulary plays no part."""
+    shares = torch.linspace(0, 4, 1000).softmax(-1)
+    order = torch.randperm(1000, generator=torch.Generator().manual_seed(0))
+    inside = shares.sort(descending=True).values.cumsum(0) - shares.sort(descending=True).values < 0.9
+    smallest = shares.sort(descending=True).values[inside][-1]
+    rows = 3000
+    process = drawing(Sampling(1.0, 0.9), [np.zeros(1, np.float32)], rows)
+    drawn = process(torch.zeros(rows, 1, dtype=torch.long), shares[order].log().repeat(rows, 1)).argmax(-1)
+    found = shares[order][drawn]
+    assert int(inside.sum()) > 256
+    assert found.min() >= smallest
+    expected = shares[shares >= smallest]
+    assert float(found.mean()) == pytest.approx(float((expected**2).sum() / expected.sum()), rel=0.05)
+
+
 @pytest.mark.parametrize(
     "options",
     [{"temperature": 0}, {"temperature": -1}, {"temperature": np.nan}, {"top_p": 0}, {"top_p": 1.1}, {"top_p": np.nan}],

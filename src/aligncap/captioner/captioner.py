@@ -33,7 +33,7 @@ __all__ = ["Captioner", "Source"]
 
 _Result = TypeVar("_Result")
 _MAX_NEW_TOKENS = 64
-_DRAWN = 4  # captions drawn where the greedy one is doubted
+_DRAWN = 4  # captions drawn, one after the other, where the greedy one is doubted
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,20 +264,21 @@ class Captioner:
     def _verify(
         self, clips: Sequence[Clip], prompt: str, listened: _Listened, written: list[tuple[list[str], list[str]]]
     ) -> list[tuple[str, ...]]:
-        """Replace doubted captions by the first of a few drawn ones without doubts; returns what doubts are left."""
+        """Replace doubted captions by the first drawn one without doubts, of a few; returns what doubts are left."""
         emotions = [dict(zip(self._labels, row, strict=True)) for row in listened.emotions.tolist()]
         found = [
             doubts(texts[0], prompt, row, clip.voice)
             for (texts, _), row, clip in zip(written, emotions, clips, strict=True)
         ]
-        again = [place for place, doubt in enumerate(found) if doubt]
-        if again:
+        for seed in range(_DRAWN):
+            again = [place for place, doubt in enumerate(found) if doubt]
+            if not again:
+                break
             some = [clips[place] for place in again]
-            drawn = self._write(listened.select(again), some, _DRAWN, Sampling())
-            for place, (texts, _) in zip(again, drawn, strict=True):
-                good = [text for text in texts if not doubts(text, prompt, emotions[place], clips[place].voice)]
-                if good:
-                    written[place], found[place] = ([good[0]], []), ()
+            drawn = self._write(listened.select(again), some, 1, Sampling(seed=seed))
+            for place, (texts, cut) in zip(again, drawn, strict=True):
+                if not doubts(texts[0], prompt, emotions[place], clips[place].voice):
+                    written[place], found[place] = (texts, cut), ()
         return found
 
     @torch.inference_mode()

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList, TemperatureLogitsWarper
+from transformers import LogitsProcessor, LogitsProcessorList
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,23 +35,24 @@ def drawing(sampling: Sampling, clips: Sequence[NDArray[np.float32]], copies: in
     sources = [
         torch.Generator().manual_seed(_seed(sampling.seed, copy, clip)) for clip in clips for copy in range(copies)
     ]
-    return LogitsProcessorList(
-        [
-            TemperatureLogitsWarper(float(sampling.temperature)),
-            _Nucleus(float(sampling.top_p)),
-            _GumbelNoise(sources),
-        ]
-    )
+    return LogitsProcessorList([_Draw(float(sampling.temperature), float(sampling.top_p), sources)])
 
 
-class _Nucleus(LogitsProcessor):  # type: ignore[misc]
-    """Keeps the likeliest tokens that together have the probability ``top_p``, without sorting the vocabulary."""
+class _Draw(LogitsProcessor):  # type: ignore[misc]
+    """Draws a token of each row from its nucleus, and leaves no other to choose.
 
-    def __init__(self, top_p: float) -> None:
+    The nucleus are the likeliest tokens that together have the probability ``top_p`` (Holtzman et al. 2020, "The
+    Curious Case of Neural Text Degeneration"). It is small, and found without sorting the vocabulary.
+    """
+
+    def __init__(self, temperature: float, top_p: float, sources: Sequence[torch.Generator]) -> None:
+        self.temperature = temperature
         self.top_p = top_p
+        self.sources = sources
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Put minus infinity in the place of all others in (rows, vocabulary) scores."""
+        """Put minus infinity in the place of all but the drawn ones of (rows, vocabulary) scores."""
+        scores = scores.float() / self.temperature
         whole = scores.logsumexp(-1, keepdim=True)
         for count in (min(_LIKELIEST, scores.shape[1]), scores.shape[1]):  # all, only where that is not enough
             likeliest, places = scores.topk(count)
@@ -59,19 +60,11 @@ class _Nucleus(LogitsProcessor):  # type: ignore[misc]
             kept = shares.cumsum(-1) - shares < self.top_p
             if not bool(kept[:, -1].any()):
                 break
-        return torch.full_like(scores, -torch.inf).scatter(1, places, likeliest.masked_fill(~kept, -torch.inf))
-
-
-class _GumbelNoise(LogitsProcessor):  # type: ignore[misc]
-    """The largest of log-probabilities with Gumbel noise is a draw from the distribution."""
-
-    def __init__(self, sources: Sequence[torch.Generator]) -> None:
-        self.sources = sources
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Add noise to (rows, vocabulary) scores."""
-        noise = torch.stack([torch.empty(scores.shape[1]).exponential_(generator=source) for source in self.sources])
-        return scores.float() - noise.clamp(min=1e-30).log().to(scores.device)
+        below = (shares * kept).cumsum(-1)
+        chance = torch.stack([torch.rand(1, generator=source) for source in self.sources]).to(scores.device)
+        rank = torch.searchsorted(below, chance * below[:, -1:], right=True)
+        drawn = places.gather(1, torch.minimum(rank, kept.sum(-1, keepdim=True) - 1))
+        return torch.full_like(scores, -torch.inf).scatter(1, drawn, 0.0)
 
 
 def _seed(seed: int, copy: int, clip: NDArray[np.float32]) -> int:
