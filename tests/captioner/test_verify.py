@@ -107,6 +107,20 @@ def test_doubts_that_remain_are_told(captioner: Captioner, clip, scripted) -> No
     assert result.to_dict()["doubts"] == list(result.doubts)
 
 
+def test_a_caption_is_written_again_from_what_was_heard_of_its_clip(captioner: Captioner, clip, monkeypatch) -> None:
+    """Of three clips the second is doubted: what is drawn for it does not depend on the others."""
+    monkeypatch.setattr("aligncap.captioner.captioner._MAX_NEW_TOKENS", 12)
+    sounds = [(clip(seconds, seed), 16_000) for seed, seconds in enumerate((0.4, 3.0, 1.0))]
+    doubted = captioner.caption(sounds[1], verify=False)[0].caption
+    expected = captioner.caption(sounds[1], sampling=Sampling())[0].caption
+    assert doubted != expected
+    monkeypatch.setattr("aligncap.captioner.captioner.doubts", lambda text, *_: ("no",) if text == doubted else ())
+    first, second, third = captioner.caption(sounds)
+    assert second.caption == expected
+    plain = captioner.caption(sounds, verify=False)
+    assert (first, third) == (plain[0], plain[2])
+
+
 def test_supported_captions_and_drawn_ones_are_left_alone(captioner: Captioner, clip, scripted) -> None:
     use, likely, unlikely = scripted
     wrong = f"The speaker sounds {WORDS[unlikely]}."
