@@ -75,7 +75,14 @@ def check_record() -> Callable[[dict], None]:
             return
         required = ["id", "audio", "start", "end", "caption", "emotions", "clues", "model"]
         assert list(record)[: len(required)] == required
-        assert set(record) - set(required) <= {"calibrated", "alternatives", "warnings"}
+        assert set(record) - set(required) <= {
+            "abstained",
+            "alternatives",
+            "calibrated",
+            "claims",
+            "doubts",
+            "warnings",
+        }
         for key in ("id", "audio", "caption", "clues", "model"):
             assert isinstance(record[key], str)
             assert "\n" not in record[key]

@@ -17,6 +17,7 @@ import aligncap
 from aligncap.audio import RATE, Audio, segments
 from aligncap.captioner import Caption, Captioner, Failure, loading
 from aligncap.captioner import captioner as captioner_module
+from aligncap.captioner import cutting as cutting_module
 from aligncap.captioner import stretches as stretches_module
 from aligncap.errors import AlignCapError, CheckpointError, PromptError
 from aligncap.testing import LLM_FAMILIES, SPEECH_FAMILIES
@@ -176,14 +177,14 @@ def test_failures_keep_their_places(captioner: Captioner, clip, tmp_path: Path) 
 
 
 def test_an_unexpected_error_while_reading_costs_one_recording(captioner: Captioner, clip, monkeypatch) -> None:
-    real = stretches_module.read_audio
+    real = cutting_module.scan
 
-    def read(source, **options):
-        if options["name"] == "<recording 1>":
+    def read(source, name, **options):
+        if name == "<recording 1>":
             raise ZeroDivisionError("a bug\nin a decoder")
-        return real(source, **options)
+        return real(source, name, **options)
 
-    monkeypatch.setattr(stretches_module, "read_audio", read)
+    monkeypatch.setattr(cutting_module, "scan", read)
     before, broken, after = captioner.caption([(clip(0.5), RATE)] * 3)
     assert broken == Failure("<recording 1>", "<recording 1>", "ZeroDivisionError", "a bug in a decoder")
     assert before.caption == after.caption
@@ -286,7 +287,7 @@ def test_sources_are_read_as_needed(captioner: Captioner, clip) -> None:
     for _ in range(3):
         next(stream)
     stream.close()
-    assert len(taken) <= 6, "more than the batch being captioned and the next were read"
+    assert len(taken) <= 8, "more than the batch being captioned, the next, and two recordings were read"
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("aligncap-read")]
 
 

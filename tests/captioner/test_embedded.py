@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,10 @@ def test_the_examples_are_there() -> None:
 
 def test_stretches(alone: list[Caption]) -> None:
     assert [result.id for result in alone if result.audio == "long"] == ["long#0", "long#1", "long#2"]
-    assert [(result.start, result.end) for result in alone if result.audio == "long"] == [(0, 8), (8, 16), (16, 24)]
+    times = [(result.start, result.end) for result in alone if result.audio == "long"]
+    assert all(0 < end - start <= 10 for start, end in times)
+    assert times == sorted(times)
+    assert all(before[1] <= after[0] for before, after in pairwise(times))
 
 
 @pytest.mark.parametrize(("batch_size", "order"), [(13, 1), (4, -1)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aligncap.captioner import Captioner, Sampling
-from aligncap.captioner.verify import can_verify, doubts
+from aligncap.captioner.verify import abstention, can_verify, doubts, supports, without_doubts
 from aligncap.model.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
 
 SAD = {"sad": 0.6, "calm": 0.3, "happy": 0.06, "angry": 0.04}
@@ -53,6 +53,35 @@ def test_only_prompts_of_a_known_form_are_verified() -> None:
     assert can_verify(DEFAULT_INSTRUCTION)
     assert not can_verify(WORD_INSTRUCTION)
     assert not can_verify("Was sagt die Stimme?")
+
+
+def test_every_claim_carries_its_support() -> None:
+    text = "The speaker sounds sad, not happy, and talks slowly in a high voice, perhaps from Berlin."
+    by_target = {(claim.kind, claim.target): claim for claim in supports(text, SAD, VOICE)}
+    assert by_target["emotion", "sad"].support == 0.6
+    assert (by_target["emotion", "happy"].support, by_target["emotion", "happy"].denied) == (0.94, True)
+    assert by_target["acoustic", "pace:slow"].support == 1.0
+    assert by_target["acoustic", "pitch:high"].support == 0.0
+    assert [claim.support for claim in supports(text, SAD, VOICE) if claim.kind == "other"] == [0.0]
+    assert all(text.count(claim.text) for claim in supports(text, SAD, VOICE))
+
+
+@pytest.mark.parametrize(
+    ("caption", "left"),
+    [
+        ("The speaker sounds sad. The voice is loud.", "The speaker sounds sad."),
+        ("The voice is loud. The speaker sounds sad and talks slowly.", "The speaker sounds sad and talks slowly."),
+        ("The speaker sounds sad and loud.", None),
+        ("The speaker sounds happy. They talk slowly.", None),
+    ],
+)
+def test_doubtful_sentences_are_dropped(caption: str, left: str | None) -> None:
+    assert without_doubts(caption, DEFAULT_INSTRUCTION, SAD, VOICE) == left
+
+
+def test_abstaining_tells_what_was_measured_and_nothing_else() -> None:
+    assert abstention([]) == "The emotion is unclear."
+    assert abstention([("pace", "slow"), ("pitch", "high")]) == "The emotion is unclear. Voice: slow, high-pitched."
 
 
 class Writer:
@@ -127,10 +156,38 @@ def test_supported_captions_and_drawn_ones_are_left_alone(captioner: Captioner, 
     writer = use(wrong, [wrong])
     (unverified,) = captioner.caption((clip(1), 16_000), verify=False)
     (drawn,) = captioner.caption((clip(1), 16_000), sampling=Sampling())
-    assert (unverified.caption, unverified.doubts, drawn.doubts, writer.asked) == (wrong, (), (), 1)
+    assert (unverified.caption, unverified.doubts, drawn.caption, writer.asked) == (wrong, (), wrong, 1)
+    assert drawn.doubts
+    assert (unverified.claims, drawn.claims[0].text) == ((), WORDS[unlikely])
     writer = use(f"The speaker sounds {WORDS[likely]}.", [])
     assert captioner.caption((clip(1), 16_000))[0].doubts == ()
     assert writer.asked == 0
+
+
+def test_strict_captions_lose_what_remains_doubtful(captioner: Captioner, clip, scripted) -> None:
+    use, likely, unlikely = scripted
+    right = f"The speaker sounds {WORDS[likely]}."
+    mixed = f"{right} They also seem {WORDS[unlikely]}."
+    use(mixed, [mixed])
+    (result,) = captioner.caption((clip(1), 16_000), verify="strict")
+    assert (result.caption, result.doubts, result.abstained) == (right, (), False)
+    use(wrong := f"They seem {WORDS[unlikely]}.", [wrong])
+    (result,) = captioner.caption((clip(1), 16_000), verify="strict")
+    assert result.caption.startswith("The emotion is unclear.")
+    assert (result.doubts, result.abstained, result.to_dict()["abstained"]) == ((), True, True)
+
+
+def test_strict_captioning_abstains_where_no_emotion_is_likelier_than_the_others_together(
+    captioner: Captioner, clip, scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use, likely, _ = scripted
+    use(right := f"The speaker sounds {WORDS[likely]}.", [right])
+    (sure_one,) = captioner.caption((clip(1), 16_000), verify="strict")
+    monkeypatch.undo()
+    (unsure,) = captioner.caption((clip(1), 16_000), verify="strict")  # random weights: nearly uniform
+    assert (sure_one.caption, sure_one.abstained) == (right, False)
+    assert max(unsure.emotions.values()) < 0.5
+    assert unsure.abstained
 
 
 WORDS = {

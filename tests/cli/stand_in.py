@@ -13,24 +13,25 @@ import types
 from collections.abc import Iterable, Iterator
 
 import aligncap.errors
+from aligncap.captioner.clips import Clip
 from aligncap.captioner.results import Caption, Failure
 
 
 class StandIn:
     """Answers with the same caption always."""
 
-    def stream(self, sources: Iterable[str], **_: object) -> Iterator[Caption | Failure]:
-        """One result for each source."""
-        for source in sources:
-            if isinstance(source, Failure):
-                yield source
-                continue
-            if "slow" in source:
+    model = types.SimpleNamespace(config=types.SimpleNamespace(max_seconds=10.0))
+
+    def stream(self, clips: Iterable[Clip], **_: object) -> Iterator[Caption | Failure]:
+        """One result for each stretch."""
+        for clip in clips:
+            if "slow" in clip.audio:
                 time.sleep(60)
-            if "bad" in source:
-                yield Failure(source, source, "AudioSilentError", "it is silent")
-            else:
-                yield Caption(source, source, 0.0, 1.0, "Sounds fine, naïve…", {"calm": 1.0}, "", "stand-in")
+            if "bad" in clip.audio:
+                yield Failure(clip.id, clip.audio, "AudioSilentError", "it is silent")
+                continue
+            times = (clip.segment.start, clip.segment.end)
+            yield Caption(clip.id, clip.audio, *times, "Sounds fine, naïve…", {"calm": 1.0}, "", "stand-in")
 
 
 def load(*_: object, **__: object) -> StandIn:

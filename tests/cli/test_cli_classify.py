@@ -45,7 +45,9 @@ def test_text(run: Run) -> None:
     for share in shares:
         assert {part.rsplit(" ", 1)[0] for part in share.split(", ")} == {"sad", "happy", "ANGER"}
         assert abs(sum(int(part.rsplit(" ", 1)[1][:-1]) for part in share.split(", ")) - 100) <= 1
-    assert done.stderr.startswith("classified 2 of 2 recordings in ")
+    warning, summary = done.stderr.splitlines()
+    assert warning == "warning: long.wav: no speech was found in it: what is said of it may have no ground"
+    assert summary.startswith("classified 2 of 2 recordings in ")
 
 
 def test_bad_recordings_are_records_and_the_others_go_on(run: Run) -> None:
@@ -93,7 +95,7 @@ def test_standard_input(run: Run) -> None:
 def test_an_error_and_a_warning_are_told(run: Run) -> None:
     Path("long.mp3").write_bytes(Path("long.wav").read_bytes())
     done = run("long.mp3", "text.wav", *LABELS)
-    told, error, summary = done.stderr.splitlines()
+    told, _, error, summary = done.stderr.splitlines()
     assert told == "warning: long.mp3: it is named .mp3, but its content is wav and was read as that"
     assert error.startswith("error: text.wav: ")
     assert summary.endswith("1 failed")

@@ -14,17 +14,18 @@ import time
 from pathlib import Path
 
 import pytest
+from recordings import sound
 
 COMMAND = [sys.executable, str(Path(__file__).with_name("stand_in.py"))]
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with recordings, of which the stand-in reads only the names."""
+    """A directory with recordings, of which the stand-in reads only the names, and the times."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     for name in ("a.wav", "b.wav", "bad.wav", "slow.wav"):
-        (tmp_path / name).write_bytes(b"RIFF")
+        (tmp_path / name).write_bytes(sound(0.2))
     return tmp_path
 
 
@@ -62,7 +63,7 @@ def test_utf8_whatever_the_locale() -> None:
 
 def test_a_name_that_is_not_unicode(folder: Path) -> None:
     name = b"caf\xe9.wav"
-    Path(os.fsdecode(name)).write_bytes(b"RIFF")
+    Path(os.fsdecode(name)).write_bytes(sound(0.2))
     assert aligncap("caption", name).stdout.startswith(name + b": Sounds")
     record = json.loads(aligncap("caption", name, "-f", "jsonl").stdout)
     assert os.fsencode(record["id"]) == name
@@ -72,8 +73,9 @@ def test_a_name_that_is_not_unicode(folder: Path) -> None:
 
 def test_head(folder: Path) -> None:
     (folder / "many").mkdir()
+    short = sound(0.1)
     for place in range(3000):  # more lines than a pipe holds
-        (folder / "many" / f"{place:04d}-{'x' * 60}.wav").write_bytes(b"RIFF")
+        (folder / "many" / f"{place:04d}-{'x' * 60}.wav").write_bytes(short)
     with start("caption", "many", "-q", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None

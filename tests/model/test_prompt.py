@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from aligncap.errors import PromptError
 from aligncap.model.base import load_tokenizer
-from aligncap.model.configuration import SPEECH_TOKEN
-from aligncap.model.prompt import neutralise, render_prompt
+from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig
+from aligncap.model.prompt import neutralise, render_prompt, speech_clues
 from aligncap.testing import LLM_FAMILIES
 
 FAMILIES = pytest.mark.parametrize("llm", LLM_FAMILIES)
@@ -132,3 +132,22 @@ def test_no_system_turn_no_clues_no_speech(tokenizers: dict[str, Any]) -> None:
 def test_empty_instruction_is_refused(tokenizers: dict[str, Any], text: str) -> None:
     with pytest.raises(PromptError, match="empty"):
         render_prompt(tokenizers["qwen3"], 1, text)
+
+
+@pytest.mark.parametrize(
+    ("clues", "told"),
+    [
+        (["emotions", "voice"], "Feeling: sad, perhaps angry. Voice: slow."),
+        (["voice"], "Voice: slow."),
+        (["emotions"], "Feeling: sad, perhaps angry."),
+        ([], ""),
+    ],
+)
+def test_a_model_is_told_the_clues_that_it_was_trained_with(clues: list[str], told: str) -> None:
+    config = AlignCapConfig(emotions=["angry", "sad"], clues=clues)
+    assert speech_clues(config, [0.4, 0.6], [("pace", "slow")]) == told
+    assert AlignCapConfig.from_dict(config.to_dict()).clues == clues
+
+
+def test_by_default_both_are_told() -> None:
+    assert AlignCapConfig().clues == ["emotions", "voice"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import soundfile
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Decoded", "File", "with_av", "with_soundfile"]
+__all__ = ["Blocks", "Decoded", "File", "with_av", "with_soundfile"]
+
+Blocks: TypeAlias = "Iterator[tuple[NDArray[np.float32], float]]"
+"""(n, channels) samples, and their rate in Hz."""
 
 # FFmpeg also plays lists (hls, concat, dash) that name other files and addresses; those must stay closed.
 _AV_FORMATS = "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,mov,mp3,mpc,mpegts,ogg,tta,w64,wav,wv"
@@ -87,8 +90,11 @@ class File:
         return int(self._stream.tell())
 
 
-def with_soundfile(file: File, chunk: DataChunk | None, mix: Mix) -> Decoded | None:
-    """Decode with libsndfile; None if that is not the decoder for this file."""
+def with_soundfile(file: File, chunk: DataChunk | None, mix: Mix) -> tuple[Decoded, Blocks] | None:
+    """Open with libsndfile what `mix` accepts; None if that is not the decoder for this file.
+
+    What is said of the decoding is whole once all blocks were taken.
+    """
     file.seek(0)
     if looks_like_mpeg(file.read(4)):
         return None
@@ -97,23 +103,27 @@ def with_soundfile(file: File, chunk: DataChunk | None, mix: Mix) -> Decoded | N
         sound = soundfile.SoundFile(file)
     except soundfile.SoundFileError:
         return None
+    streamed = chunk is not None and chunk.declared is None and chunk.present > 0 and not sound.frames
+    if streamed or sound.frames >= 2**62:  # FLAC and WAV from a pipe, whose end libsndfile does not find
+        sound.close()
+        return None
+    kind = {"WAVEX": "wav", "RF64": "wav"}.get(sound.format, sound.format.lower())
+    decoded = Decoded(kind, promised=sound.frames / checked_rate(sound.samplerate, mix.name))
+    mix.announce(decoded.promised, sound.channels)
+    return decoded, _soundfile_blocks(sound, decoded)
+
+
+def _soundfile_blocks(sound: Any, decoded: Decoded) -> Blocks:
     with sound:
-        streamed = chunk is not None and chunk.declared is None and chunk.present > 0 and not sound.frames
-        if streamed or sound.frames >= 2**62:  # FLAC and WAV from a pipe, whose end libsndfile does not find
-            return None
-        kind = {"WAVEX": "wav", "RF64": "wav"}.get(sound.format, sound.format.lower())
-        decoded = Decoded(kind, promised=sound.frames / checked_rate(sound.samplerate, mix.name))
-        mix.announce(decoded.promised, sound.channels)
         try:
             while len(block := sound.read(BLOCK, dtype="float32", always_2d=True)):
-                mix.add(block, sound.samplerate)
+                yield block, sound.samplerate
         except soundfile.SoundFileError:
             decoded.damaged = BLOCK / sound.samplerate
-    return decoded
 
 
-def with_av(file: File, mix: Mix) -> Decoded | None:
-    """Decode with FFmpeg; None if it is nothing that FFmpeg knows."""
+def with_av(file: File, mix: Mix) -> tuple[Decoded, Blocks] | None:
+    """Open with FFmpeg what `mix` accepts; None if it is nothing that FFmpeg knows."""
     import av
 
     stated_mp3 = has_mp3_length(file)
@@ -123,23 +133,20 @@ def with_av(file: File, mix: Mix) -> Decoded | None:
         container = av.open(file, mode="r", options=options, metadata_errors="ignore")
     except av.error.FFmpegError:
         return None
-    with container:
-        tracks = container.streams.audio
-        if not tracks:
-            raise AudioUnreadableError(mix.name, "it holds no audio track")
-        track = tracks[0]
-        if track.codec_context is None:
-            raise AudioUnreadableError(mix.name, "its audio codec is not supported")
-        kind = container.format.name.split(",")[0]
-        decoded = Decoded({"mov": "mp4"}.get(kind, kind))
-        if decoded.kind in _AV_STATES_LENGTH or (decoded.kind == "mp3" and stated_mp3):
-            decoded.promised = _promised_by_av(container, track)
-        if len(tracks) > 1:
-            decoded.warnings = (f"it has {len(tracks)} audio tracks; only the first is read",)
-        mix.announce(decoded.promised, track.codec_context.channels)
-        for samples, rate in _av_blocks(container, track, decoded):
-            mix.add(samples, rate)
-    return decoded
+    tracks = container.streams.audio
+    if not tracks:
+        raise AudioUnreadableError(mix.name, "it holds no audio track")
+    track = tracks[0]
+    if track.codec_context is None:
+        raise AudioUnreadableError(mix.name, "its audio codec is not supported")
+    kind = container.format.name.split(",")[0]
+    decoded = Decoded({"mov": "mp4"}.get(kind, kind))
+    if decoded.kind in _AV_STATES_LENGTH or (decoded.kind == "mp3" and stated_mp3):
+        decoded.promised = _promised_by_av(container, track)
+    if len(tracks) > 1:
+        decoded.warnings = (f"it has {len(tracks)} audio tracks; only the first is read",)
+    mix.announce(decoded.promised, track.codec_context.channels)
+    return decoded, _av_blocks(container, track, decoded)
 
 
 def _promised_by_av(container: Any, track: Any) -> float:
@@ -151,23 +158,24 @@ def _promised_by_av(container: Any, track: Any) -> float:
     return 0.0
 
 
-def _av_blocks(container: Any, track: Any, decoded: Decoded) -> Iterator[tuple[NDArray[np.float32], int]]:
+def _av_blocks(container: Any, track: Any, decoded: Decoded) -> Blocks:
     import av
 
-    packets = container.demux(track)
-    while True:
-        packet: Any = None
-        try:
-            if (packet := next(packets, None)) is None:
+    with container:
+        packets = container.demux(track)
+        while True:
+            packet: Any = None
+            try:
+                if (packet := next(packets, None)) is None:
+                    return
+                frames = packet.decode()
+            except EOFError:  # nothing was left in the decoder
                 return
-            frames = packet.decode()
-        except EOFError:  # nothing was left in the decoder
-            return
-        except av.error.FFmpegError:
-            frames = []
-            length = packet.duration * packet.time_base if packet and packet.duration else _UNKNOWN_LOSS
-            decoded.damaged += float(length)
-        for frame in frames:
-            samples = frame.to_ndarray()
-            columns = samples.T if frame.format.is_planar else samples.reshape(-1, len(frame.layout.channels))
-            yield as_float(columns), frame.sample_rate
+            except av.error.FFmpegError:
+                frames = []
+                length = packet.duration * packet.time_base if packet and packet.duration else _UNKNOWN_LOSS
+                decoded.damaged += float(length)
+            for frame in frames:
+                samples = frame.to_ndarray()
+                columns = samples.T if frame.format.is_planar else samples.reshape(-1, len(frame.layout.channels))
+                yield as_float(columns), frame.sample_rate

@@ -1,12 +1,15 @@
 """Turns any recording into mono 16 kHz samples, or says in one line why it cannot.
 
-All channels are mixed, and resampled block by block, so that memory holds little more than the result.
+All channels are mixed, and resampled block by block: read whole, memory holds little more than the result; as a
+stream, a block.
 """
 
 from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeAlias, runtime_checkable
 
@@ -28,7 +31,7 @@ from aligncap.errors import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["AudioSource", "Tensor", "read_audio"]
+__all__ = ["AudioSource", "AudioStream", "Tensor", "read_audio"]
 
 _MAX_MISSING = 0.2  # seconds, and a tenth of the recording: encoders' padding stays below
 _STREAM_RATE = 192_000  # bytes a second of 48 kHz 16-bit stereo: bounds what is read from a pipe
@@ -87,19 +90,68 @@ def read_audio(
         AudioTruncatedError: clearly less audio than the header promises.
         AudioLimitError: more than `max_seconds` or `max_channels`.
     """
+    stream = AudioStream(source, rate=rate, name=name, max_seconds=max_seconds, max_channels=max_channels)
+    data = bytearray()  # grows in place; an array joined from blocks would need twice the memory
+    for block in stream:
+        data += block.tobytes()
+    return Audio(np.frombuffer(data, np.float32), stream.name, stream.warnings)
+
+
+class AudioStream:
+    """A recording as blocks of mono 16 kHz float32, which memory need not hold all at once.
+
+    The blocks, joined, are exactly the samples that `read_audio` returns. Iterating decodes from the beginning.
+
+    Args:
+        source: as for `read_audio`; from a path, however often.
+        rate: as for `read_audio`.
+        name: as for `read_audio`.
+        max_seconds: the longest recording accepted.
+        max_channels: the most channels accepted.
+
+    Attributes:
+        name: the recording's.
+        warnings: what is odd about the recording; whole once all blocks were taken.
+    """
+
+    def __init__(
+        self,
+        source: AudioSource,
+        *,
+        rate: float | None = None,
+        name: str | None = None,
+        max_seconds: float = 3 * 3600,
+        max_channels: int = 16,
+    ) -> None:
+        self.name = name or _name(source)
+        self.warnings: tuple[str, ...] = ()
+        self._source = source
+        self._rate = rate
+        self._limits = (max_seconds, max_channels)
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        """Decode; see `read_audio` for what is raised, some of it only at the end."""
+        mix = Mix(self.name, *self._limits)
+        if isinstance(self._source, str | os.PathLike | bytes | bytearray | memoryview | _Reader):
+            with _open(self._source, self.name) as stream:
+                yield from _from_file(stream, mix)
+        else:
+            yield from _from_samples(self._source, self._rate, mix)
+        self.warnings = mix.warnings
+
+
+def _name(source: Any) -> str:
     if isinstance(source, str | os.PathLike):
-        name = name or os.fspath(source)
-        mix = Mix(name, max_seconds, max_channels)
-        with _open(source, name) as stream:
-            return _read_file(stream, mix)
+        return os.fspath(source)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _read_file(io.BytesIO(source), Mix(name or "<bytes>", max_seconds, max_channels))
+        return "<bytes>"
     if isinstance(source, _Reader):
-        return _read_file(source, Mix(name or _file_name(source), max_seconds, max_channels))
-    return _read_samples(source, rate, Mix(name or "<array>", max_seconds, max_channels))
+        name = getattr(source, "name", None)  # pipes and sockets have numbers there
+        return name if isinstance(name, str) and name else "<file>"
+    return "<array>"
 
 
-def _read_samples(source: Any, rate: Any, mix: Mix) -> Audio:
+def _from_samples(source: Any, rate: Any, mix: Mix) -> Iterator[NDArray[np.float32]]:
     if isinstance(source, tuple):
         if len(source) != 2:
             raise AudioInvalidError(mix.name, f"a tuple must be (samples, rate), not {len(source)} items")
@@ -128,29 +180,29 @@ def _read_samples(source: Any, rate: Any, mix: Mix) -> Audio:
         frames = frames.T
     mix.announce(len(frames) / rate, frames.shape[1])
     for start in range(0, len(frames), BLOCK):
-        mix.add(as_float(frames[start : start + BLOCK]), rate)
-    return mix.finish([])
+        yield from mix.add(as_float(frames[start : start + BLOCK]), rate)
+    yield from mix.finish(())
 
 
-def _open(path: str | os.PathLike[str], name: str) -> BinaryIO:
+def _open(source: Any, name: str) -> Any:
+    """What is to be read, as a context; only what is opened here is closed."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return io.BytesIO(source)
+    if not isinstance(source, str | os.PathLike):
+        return nullcontext(source)
     try:
-        return Path(path).open("rb")
+        return Path(source).open("rb")
     except (FileNotFoundError, NotADirectoryError):
-        hint = " (addresses are not fetched: download it first)" if "://" in os.fspath(path) else ""
+        hint = " (addresses are not fetched: download it first)" if "://" in os.fspath(source) else ""
         raise AudioNotFoundError(name, f"there is no such file{hint}") from None
     except (OSError, ValueError) as error:
-        if os.path.isdir(path):  # noqa: PTH112 (never raises)
+        if os.path.isdir(source):  # noqa: PTH112 (never raises)
             raise AudioUnreadableError(name, "it is a directory, not a recording") from None
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise AudioUnreadableError(name, f"it cannot be opened: {reason.lower()}") from None
 
 
-def _file_name(stream: Any) -> str:
-    name = getattr(stream, "name", None)  # pipes and sockets have numbers there
-    return name if isinstance(name, str) and name else "<file>"
-
-
-def _read_file(stream: Any, mix: Mix) -> Audio:
+def _from_file(stream: Any, mix: Mix) -> Iterator[NDArray[np.float32]]:
     if isinstance(stream, io.TextIOBase):
         raise AudioInvalidError(mix.name, "the file is open as text; open it as binary (mode 'rb')")
     try:
@@ -161,17 +213,21 @@ def _read_file(stream: Any, mix: Mix) -> Audio:
         raise AudioEmptyError(mix.name, "the file is empty (0 bytes)")
     chunk = data_chunk(file, file.size)
     tail = ogg_tail(file, file.size)
-    decoded = with_soundfile(file, chunk, mix) or with_av(file, mix)
+    opened = with_soundfile(file, chunk, mix) or with_av(file, mix)
+    if opened is not None:
+        for block, rate in opened[1]:
+            yield from mix.add(block, rate)
     if file.error is not None:
         raise AudioUnreadableError(mix.name, f"it cannot be read: {file.error}") from file.error
-    if decoded is None:
+    if opened is None:
         raise AudioUnreadableError(mix.name, "no decoder here recognises it as audio")
+    decoded = opened[0]
     warnings = [*decoded.warnings, *_check_complete(decoded, chunk, tail, mix)]
     announced = kind_of_suffix(mix.name)
     if announced not in (None, decoded.kind):
         suffix = Path(mix.name).suffix
         warnings.append(f"it is named {suffix}, but its content is {decoded.kind} and was read as that")
-    return mix.finish(warnings)
+    yield from mix.finish(warnings)
 
 
 def _seekable(stream: Any) -> bool:
@@ -195,7 +251,7 @@ def _buffered(stream: Any, mix: Mix) -> io.BytesIO:
     return data
 
 
-def _check_complete(decoded: Decoded, chunk: DataChunk | None, tail: str | None, mix: Mix) -> list[str]:
+def _check_complete(decoded: Decoded, chunk: DataChunk | None, tail: str | None, mix: Mix) -> Sequence[str]:
     """Compare what was decoded with what the file promised; return warnings about small losses."""
     promised = decoded.promised or mix.seconds + decoded.damaged
     if chunk is not None and chunk.declared is not None:

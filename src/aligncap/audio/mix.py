@@ -19,6 +19,8 @@ from aligncap.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
 __all__ = ["BLOCK", "MIN_SECONDS", "RATE", "Audio", "Mix", "as_float", "checked_rate"]
@@ -60,14 +62,19 @@ class Audio:
 
 
 class Mix:
-    """Collects blocks of any rate and channel count as mono 16 kHz samples, within the limits."""
+    """Turns blocks of any rate and channel count into mono 16 kHz samples, within the limits.
+
+    Attributes:
+        seconds: taken so far.
+        warnings: what is odd about the recording, whole once it is finished.
+    """
 
     def __init__(self, name: str, max_seconds: float, max_channels: int) -> None:
         self.name = name
         self.max_seconds = max_seconds
         self.max_channels = max_channels
         self.seconds = 0.0
-        self._bytes = bytearray()  # grows in place; an array joined from blocks would need twice the memory
+        self.warnings: tuple[str, ...] = ()
         self._rate = 0.0
         self._resampler: Any = None
         self._low, self._high = math.inf, -math.inf
@@ -84,12 +91,12 @@ class Mix:
             reason = f"it is {length}; the limit is {self.max_seconds:g} s (split it, or raise max_seconds)"
             raise AudioLimitError(self.name, reason)
 
-    def add(self, block: NDArray[np.float32], rate: float) -> None:
-        """Add (n, channels) samples."""
+    def add(self, block: NDArray[np.float32], rate: float) -> Iterator[NDArray[np.float32]]:
+        """Take (n, channels) samples, and give what is ready of the result."""
         if not block.size:
             return
         if rate != self._rate:
-            self._flush()
+            yield from self._flush()
             self._rate = checked_rate(rate, self.name)
             if rate != RATE:
                 self._resampler = soxr.ResampleStream(float(rate), RATE, 1, dtype="float32", quality="HQ")
@@ -104,7 +111,7 @@ class Mix:
         self._low, self._high = min(self._low, low), max(self._high, high)
         if high - low < _SILENCE:
             self._cancelled |= bool(np.ptp(block, axis=0).max() >= _SILENCE)
-        self._bytes += (mono if self._resampler is None else self._resampler.resample_chunk(mono)).tobytes()
+        yield mono if self._resampler is None else self._resampler.resample_chunk(mono)
 
     def _inspect(self, block: NDArray[np.float32], at: float) -> None:
         magnitude = np.abs(block)
@@ -117,14 +124,14 @@ class Mix:
         self._values += block.size
         self._clipped += int(np.count_nonzero(magnitude >= _FULL_SCALE))
 
-    def _flush(self) -> None:
+    def _flush(self) -> Iterator[NDArray[np.float32]]:
         if self._resampler is not None:
-            self._bytes += self._resampler.resample_chunk(np.zeros(0, np.float32), last=True).tobytes()
+            yield self._resampler.resample_chunk(np.zeros(0, np.float32), last=True)
         self._resampler = None
 
-    def finish(self, warnings: list[str]) -> Audio:
-        """Return the recording, or refuse what cannot be captioned."""
-        self._flush()
+    def finish(self, warnings: Sequence[str]) -> Iterator[NDArray[np.float32]]:
+        """Give the rest of the result; then refuse the recording if it cannot be captioned."""
+        yield from self._flush()
         if not self.seconds:
             raise AudioEmptyError(self.name, "there are no samples in it")
         if self.seconds < MIN_SECONDS - 1e-9:
@@ -136,7 +143,7 @@ class Mix:
         if self._clipped > _MAX_CLIPPED * self._values:
             share = self._clipped / self._values
             warnings = [*warnings, f"it is clipped: {share:.0%} of the samples are at full scale"]
-        return Audio(np.frombuffer(self._bytes, np.float32), self.name, tuple(warnings))
+        self.warnings = tuple(warnings)
 
 
 def checked_rate(rate: Any, name: str) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Segment", "segments"]
+__all__ = ["Segment", "longest_window", "segments", "windows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +46,26 @@ def segments(audio: Audio, max_seconds: float = 10.0) -> list[Segment]:
     Raises:
         ValueError: `max_seconds` is below 0.2 s or not a number.
     """
+    return [
+        Segment(start / RATE, end / RATE, audio.samples[start:end])
+        for start, end in windows(0, len(audio.samples), longest_window(max_seconds))
+    ]
+
+
+def longest_window(max_seconds: float) -> int:
+    """The most samples that a stretch of `max_seconds` may have.
+
+    Raises:
+        ValueError: it is below 0.2 s or not a number.
+    """
     if not max_seconds >= 2 * MIN_SECONDS:
         raise ValueError(f"max_seconds must be at least {2 * MIN_SECONDS:g}, not {max_seconds}")
-    total = len(audio.samples)
     # Half a sample of slack: 0.7 s × 16 kHz must not become 11,199 because of floating point.
-    longest = int(min(max_seconds * RATE + 0.5, max(total, 1)))
+    return int(min(max_seconds * RATE + 0.5, sys.maxsize))
+
+
+def windows(start: int, end: int, longest: int) -> Iterator[tuple[int, int]]:
+    """The least number of windows of equal length (to one sample) between two places, each at most `longest`."""
+    total = end - start
     count = -(-total // longest)
-    bounds = [total * index // count for index in range(count)] + [total]
-    return [Segment(start / RATE, end / RATE, audio.samples[start:end]) for start, end in pairwise(bounds)]
+    return pairwise([start + total * index // count for index in range(count)] + [end]) if count else iter(())

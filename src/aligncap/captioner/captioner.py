@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -17,19 +17,22 @@ from aligncap.captioner.labels import LabelSet
 from aligncap.captioner.results import Caption, Classification, Failure
 from aligncap.captioner.sampling import Sampling
 from aligncap.captioner.stretches import Clip, Source, as_sources, batches, stretches
-from aligncap.captioner.verify import can_verify, doubts
+from aligncap.captioner.verify import UNSURE, abstention, can_verify, doubts, supports, without_doubts
 from aligncap.captioner.words import Words
-from aligncap.captions import Facts, answer, clue_prompt
+from aligncap.captions import Facts, answer
 from aligncap.errors import AlignCapError, PromptError
 from aligncap.model import AlignCapForConditionalGeneration, AlignCapProcessor
 from aligncap.model.likelihood import distinguishing, label_probabilities
 from aligncap.model.prefix import Prefix, pad_inside, run_prefix
-from aligncap.model.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
+from aligncap.model.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION, speech_clues
 
 if TYPE_CHECKING:
     from aligncap.model import SpeechEmbeddings
 
-__all__ = ["Captioner", "Source"]
+__all__ = ["Captioner", "Source", "Verify"]
+
+Verify: TypeAlias = 'bool | Literal["strict"]'
+"""Whether captions are verified; strict: what nothing supports is dropped, and an unsure emotion not told."""
 
 _Result = TypeVar("_Result")
 _MAX_NEW_TOKENS = 64
@@ -65,6 +68,15 @@ class _Listened:
             Prefix(self.prefix.length, state),
             self.emotions[rows],
         )
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A caption as it is returned, and what is doubtful in it."""
+
+    caption: str
+    doubts: tuple[str, ...] = ()
+    abstained: bool = False
 
 
 class Captioner:
@@ -130,7 +142,7 @@ class Captioner:
         batch_size: int = 8,
         num_captions: int = 1,
         sampling: Sampling | None = None,
-        verify: bool = True,
+        verify: Verify = True,
     ) -> list[Caption | Failure]:
         """Caption recordings.
 
@@ -142,7 +154,10 @@ class Captioner:
             num_captions: captions of each stretch; above 1 they are sampled.
             sampling: how to sample (default: greedy, or `Sampling()` where several captions are asked for).
             verify: write a greedy caption again where it says what neither the model's own probabilities nor the
-                measurements support (see `aligncap.captioner.verify`); what remains is told in ``doubts``.
+                measurements support (see `aligncap.captioner.verify`); what remains is told in ``doubts``, and every
+                claim with its support in ``claims``. ``"strict"``: sentences that remain doubtful are dropped; where
+                nothing is left, or no emotion has a probability of 0.5, the caption is "The emotion is unclear." with
+                what was measured (``abstained``). Only prompts that ask for emotion and voice can be verified.
 
         Returns:
             In the order of the recordings: a `Caption` for each stretch of at most ``max_seconds`` (10 s), or
@@ -172,7 +187,7 @@ class Captioner:
         batch_size: int = 8,
         num_captions: int = 1,
         sampling: Sampling | None = None,
-        verify: bool = True,
+        verify: Verify = True,
     ) -> Iterator[Caption | Failure]:
         """Caption recordings as they come; see `caption`.
 
@@ -234,52 +249,60 @@ class Captioner:
 
     @torch.inference_mode()
     def _caption_batch(
-        self, clips: Sequence[Clip], prompt: str, num_captions: int, sampling: Sampling | None, verify: bool
+        self, clips: Sequence[Clip], prompt: str, num_captions: int, sampling: Sampling | None, verify: Verify
     ) -> list[Caption]:
         listened = self._listen(clips, prompt)
-        written = self._write(listened, clips, num_captions, sampling)
-        doubted: list[tuple[str, ...]] = [()] * len(clips)
-        if verify and sampling is None and can_verify(prompt):
-            doubted = self._verify(clips, prompt, listened, written)
-        return [
-            Caption(
-                id=clip.id,
-                audio=clip.audio,
-                start=clip.segment.start,
-                end=clip.segment.end,
-                caption=texts[0],
-                emotions=dict(sorted(zip(self._labels, row, strict=True), key=lambda pair: -pair[1])),
-                clues=clue,
-                model=self.name,
-                calibrated=self._calibration is not None,
-                alternatives=tuple(texts[1:]),
-                warnings=(*clip.warnings, *cut),
-                doubts=doubt,
-            )
-            for clip, clue, row, (texts, cut), doubt in zip(
-                clips, listened.clues, listened.emotions.tolist(), written, doubted, strict=True
-            )
-        ]
-
-    def _verify(
-        self, clips: Sequence[Clip], prompt: str, listened: _Listened, written: list[tuple[list[str], list[str]]]
-    ) -> list[tuple[str, ...]]:
-        """Replace doubted captions by the first drawn one without doubts, of a few; returns what doubts are left."""
         emotions = [dict(zip(self._labels, row, strict=True)) for row in listened.emotions.tolist()]
-        found = [
-            doubts(texts[0], prompt, row, clip.voice)
-            for (texts, _), row, clip in zip(written, emotions, clips, strict=True)
+        written = self._write(listened, clips, num_captions, sampling)
+        if verify and sampling is None and can_verify(prompt):
+            self._write_again(clips, prompt, listened, emotions, written)
+        captions = []
+        for clip, clue, heard, (texts, cut) in zip(clips, listened.clues, emotions, written, strict=True):
+            judged = bool(verify) and can_verify(prompt)
+            text, *others = [_checked(text, prompt, heard, clip, verify if judged else False) for text in texts]
+            captions.append(
+                Caption(
+                    id=clip.id,
+                    audio=clip.audio,
+                    start=clip.segment.start,
+                    end=clip.segment.end,
+                    caption=text.caption,
+                    emotions=dict(sorted(heard.items(), key=lambda pair: -pair[1])),
+                    clues=clue,
+                    model=self.name,
+                    calibrated=self._calibration is not None,
+                    alternatives=tuple(other.caption for other in others if not other.abstained),
+                    warnings=(*clip.warnings, *cut),
+                    doubts=text.doubts,
+                    claims=supports(text.caption, heard, clip.voice) if verify else (),
+                    abstained=text.abstained,
+                )
+            )
+        return captions
+
+    def _write_again(
+        self,
+        clips: Sequence[Clip],
+        prompt: str,
+        listened: _Listened,
+        emotions: Sequence[dict[str, float]],
+        written: list[tuple[list[str], list[str]]],
+    ) -> None:
+        """Replace doubted captions by the first drawn one without doubts, of a few."""
+        again = [
+            place
+            for place, ((texts, _), heard, clip) in enumerate(zip(written, emotions, clips, strict=True))
+            if doubts(texts[0], prompt, heard, clip.voice)
         ]
         for seed in range(_DRAWN):
-            again = [place for place, doubt in enumerate(found) if doubt]
             if not again:
                 break
             some = [clips[place] for place in again]
             drawn = self._write(listened.select(again), some, 1, Sampling(seed=seed))
-            for place, (texts, cut) in zip(again, drawn, strict=True):
+            for place, (texts, cut) in zip(tuple(again), drawn, strict=True):
                 if not doubts(texts[0], prompt, emotions[place], clips[place].voice):
-                    written[place], found[place] = (texts, cut), ()
-        return found
+                    written[place] = (texts, cut)
+                    again.remove(place)
 
     @torch.inference_mode()
     def _classify_batch(self, clips: Sequence[Clip], labels: LabelSet, words: Words | None) -> list[Classification]:
@@ -309,10 +332,8 @@ class Captioner:
         offset = None if self._calibration is None else self._calibration.offset
         speech = self.model.hear(batch["features"], batch["feature_lengths"], offset)
         heard = speech.emotion_logits.float().softmax(-1)
-        clues = [
-            clue_prompt(list(zip(self._labels, row, strict=True)), clip.voice)
-            for clip, row in zip(clips, heard.tolist(), strict=True)
-        ]
+        config = self.model.config
+        clues = [speech_clues(config, row, clip.voice) for clip, row in zip(clips, heard.tolist(), strict=True)]
         counts = speech.mask.sum(1).tolist()
         asked, inputs = (
             pad_inside(self.model, self.processor.prompts(counts, instruction, clues).to(device))
@@ -354,6 +375,16 @@ class Captioner:
             (texts[at : at + num_captions], [] if all(whole[at : at + num_captions]) else [warning])
             for at in range(0, len(texts), num_captions)
         ]
+
+
+def _checked(text: str, prompt: str, emotions: dict[str, float], clip: Clip, verify: Verify) -> _Checked:
+    found = doubts(text, prompt, emotions, clip.voice) if verify else ()
+    if verify != "strict":
+        return _Checked(text, found)
+    shorter = without_doubts(text, prompt, emotions, clip.voice) if found else text
+    if shorter is None or max(emotions.values()) < UNSURE:
+        return _Checked(abstention(clip.voice), abstained=True)
+    return _Checked(shorter)
 
 
 def _label_word(label: str) -> str:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
+from aligncap.captioner.results import Support
 from aligncap.captions import Facts
-from aligncap.captions.check import check_caption
+from aligncap.captions.check import check_caption, labels_of, unsupported
+from aligncap.captions.claims import Claim, find_claims
 from aligncap.captions.facts import SECOND_MIN
 from aligncap.captions.instructions import INSTRUCTIONS, obeys
+from aligncap.captions.writer import clue_words
 
-__all__ = ["can_verify", "doubts"]
+__all__ = ["UNSURE", "abstention", "can_verify", "doubts", "supports", "without_doubts"]
+
+UNSURE = 0.5
+"""Below this probability of the likeliest emotion a strict captioner abstains: then it is likelier wrong than right."""
 
 _AS_GOOD = 0.8  # of the highest probability: a caption may tell such an emotion as the main one
 _FORMS = {"caption", "sentence", "two_sentences", "ten_words", "words", "list", "reason", "literary"}
@@ -48,3 +55,52 @@ def doubts(
             facts = Facts((main, *(pair for pair in told if pair != main)), voice=tuple(voice))
             found.append((*wrong_form, *check_caption(caption, facts)))
     return min(found, key=len)
+
+
+def supports(caption: str, emotions: Mapping[str, float], voice: Sequence[tuple[str, str]]) -> tuple[Support, ...]:
+    """Each claim of a caption with its support.
+
+    Args:
+        caption: any English text.
+        emotions: label → probability: the support of an emotion that is claimed. One that is denied has the rest.
+        voice: measured (dimension, level) pairs: what is claimed of the voice has the support 1 where it was measured,
+            else 0. (Words that may mean an emotion or the voice have the better of the two.)
+
+    Returns:
+        In the order of the text. Claims about anything else (sex, age, places, causes …) have the support 0: nothing
+        is known about these.
+    """
+    facts = Facts(voice=tuple(voice))
+    return tuple(
+        Support(claim.text, claim.kind, claim.target, claim.negated, round(_support(claim, emotions, facts), 4))
+        for claim in find_claims(caption)
+    )
+
+
+def _support(claim: Claim, emotions: Mapping[str, float], facts: Facts) -> float:
+    if claim.kind == "other":
+        return 0.0
+    heard = max((emotions.get(label, 0.0) for label in labels_of(claim)), default=0.0)
+    heard = 1.0 - heard if claim.negated and claim.kind == "emotion" else heard
+    measured = any(":" in target for target in (claim.target, *claim.also)) and not unsupported(claim, facts)
+    return 1.0 if measured else heard
+
+
+def without_doubts(
+    caption: str, prompt: str, emotions: Mapping[str, float], voice: Sequence[tuple[str, str]]
+) -> str | None:
+    """The caption without its doubtful sentences; None where what is left is not an answer without doubts."""
+    sentences = re.split(r"(?<=[.!?])\s+", caption)
+    kept = [
+        sentence
+        for sentence in sentences
+        if all(support.support >= SECOND_MIN for support in supports(sentence, emotions, voice))
+    ]
+    text = " ".join(kept)
+    return text if kept and not doubts(text, prompt, emotions, voice) else None
+
+
+def abstention(voice: Sequence[tuple[str, str]]) -> str:
+    """What is said instead of a caption that nothing supports: what was measured. These are not the model's words."""
+    words = ", ".join(clue_words(voice))
+    return f"The emotion is unclear. Voice: {words}." if words else "The emotion is unclear."

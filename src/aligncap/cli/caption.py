@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from aligncap.captioner.results import Caption, Failure, Format, Formatter, printable
+from aligncap.captioner.journal import Done
 from aligncap.captioner.sampling import Sampling
-from aligncap.cli.output import Console, Output
-from aligncap.errors import AlignCapError, AudioError, AudioNotFoundError, AudioUnreadableError
+from aligncap.cli.captioning import Job, checkpoint_identity, content_hash, open_journal
+from aligncap.cli.output import Console
+from aligncap.cli.recordings import check_recordings_output, collect, describe, format_of, load_captioner, names_of
+from aligncap.cli.sinks import CaptionFormat, Place, caption_format, make_sinks
+from aligncap.cli.tally import Tally, write
 
 if TYPE_CHECKING:
-    from aligncap.captioner import Captioner
-    from aligncap.captioner.calibration import Calibration
+    from aligncap.audio import Turn
     from aligncap.captioner.captioner import Source
 
-__all__ = ["caption", "check_recordings_output", "collect", "describe", "format_of", "load_captioner"]
+_VERIFY: dict[str, bool | str] = {"off": False, "on": True, "strict": "strict"}
 
-_SUFFIXES: dict[str, Format] = {".txt": "text", ".jsonl": "jsonl", ".csv": "csv"}
+__all__ = ["caption", "check_recordings_output", "collect", "describe", "format_of", "load_captioner"]
 
 
 def caption(
@@ -37,14 +37,52 @@ def caption(
         ),
     ],
     format: Annotated[
-        Format | None,
+        CaptionFormat | None,
         typer.Option("--format", "-f", help="[default: by the suffix of OUT, else text]"),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="OUT", help="Write to this file (.jsonl, .csv or .txt), line by line."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Write to this file (.jsonl, .csv, .txt, .parquet; of one recording .srt, .vtt, .TextGrid, .eaf); or, "
+            "with one of the last four as --format, a file for each recording into this directory.",
+        ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is there; do not refuse to, or go on with it.")
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Also draw the emotions over time: of one recording into this file (.png, .svg, .pdf), or of each "
+            "into this directory.",
+        ),
+    ] = None,
+    segmentation: Annotated[
+        Literal["auto", "vad", "fixed"],
+        typer.Option(
+            help="auto: a recording that the model can take whole is one stretch; in longer ones speech is found. "
+            "vad: speech is found in all. fixed: longer ones are cut into equal windows."
+        ),
+    ] = "auto",
+    segments: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Caption these turns: RTTM, TextGrid, SRT or WebVTT; for several recordings an RTTM of all, or a "
+            "directory of files named as they are.",
+        ),
+    ] = None,
+    tier: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Tier of a TextGrid with turns; repeat for more speakers.")
+    ] = None,
+    max_stretch: Annotated[
+        float | None,
+        typer.Option(metavar="X", min=0.5, help="Seconds of the longest stretch. [default, and most: 10]"),
+    ] = None,
     prompt: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What to ask of the model, instead of a description.")
     ] = None,
@@ -66,9 +104,12 @@ def caption(
         int | None, typer.Option(metavar="N", help="Sample; the same seed, the same captions. [default: 0]")
     ] = None,
     verify: Annotated[
-        bool,
-        typer.Option(help="Write a caption again that says what neither the model hears nor the measurements show."),
-    ] = True,
+        Literal["off", "on", "strict"],
+        typer.Option(
+            help="on: write a caption again that says what neither the model hears nor the measurements show. strict: "
+            "also drop what is still doubtful, and tell no emotion where none is likely enough.",
+        ),
+    ] = "on",
     checkpoint: Annotated[
         str, typer.Option(metavar="NAME|DIR", help="embedded, a folder, or a Hub name.")
     ] = "embedded",
@@ -92,19 +133,23 @@ def caption(
 ) -> None:
     """Describe the emotion in recordings.
 
-    Prints a line for each recording; one longer than 10 s is cut into stretches, with a line and times each.
-    Without sampling options the same recording always gets the same caption, alone or among others.
+    Prints a line for each recording; in one longer than 10 s speech is found, and each stretch of it gets a line
+    with its times. Without sampling options the same recording always gets the same caption, alone or among others.
 
     \b
     Examples:
       aligncap caption interview.wav
       aligncap caption calls/ -o calls.jsonl
       ffmpeg -i talk.mkv -f wav - | aligncap caption -
+      aligncap caption interview.wav -o interview.TextGrid --plot interview.png
       aligncap caption *.mp3 --num-captions 3 --seed 1 --format csv > captions.csv
 
     A line of JSON holds id, audio, start, end (seconds), caption, emotions (label: probability), clues, model
-    and, where there are any, calibrated (true), alternatives, doubts and warnings; for a recording that failed,
-    id, audio and error (type, message).
+    and, where there are any, abstained, alternatives, calibrated, claims, doubts, speaker and warnings; for a part
+    without speech, id, audio, start, end and silence (true); for a recording that failed, id, audio and error
+    (type, message). All formats: docs/caption-format.md.
+
+    A run into a .jsonl file that was cut short goes on where it was when the same command is given again.
 
     \b
     Exit codes:
@@ -120,24 +165,45 @@ def caption(
     if "" in recordings:
         raise typer.BadParameter("a name is empty", param_hint="FILE|DIR|-")
     sampling = _sampling(temperature, top_p, seed)
-    form = format or format_of(output)
+    form = caption_format(format, output)
     sources = collect(recordings)
-    if output is not None:
-        check_recordings_output(output, overwrite, sources)
+    asked: dict[str, Any] = {"num_captions": num_captions, "verify": _VERIFY[verify]}
+    if prompt is not None:
+        asked["prompt"] = prompt
 
+    def made_with() -> dict[str, Any]:
+        """The options on which the captions depend."""
+        return {
+            **asked,
+            "sampling": sampling and vars(sampling),
+            "checkpoint": checkpoint_identity(checkpoint),
+            "calibration": calibration if calibration in {None, "self"} else content_hash(Path(str(calibration))),
+            "dtype": dtype,
+            "segmentation": segmentation,
+            "segments": segments and content_hash(segments),
+            "tier": tier or [],
+            "max_stretch": max_stretch,
+        }
+
+    job = Job(
+        sources,
+        {**asked, "sampling": sampling},
+        batch_size=batch_size,
+        method=segmentation,
+        max_seconds=max_stretch,
+        turns=_turns(segments, tier or [], sources),
+        calibration=calibration,
+        load=lambda: load_captioner(checkpoint, device, dtype, threads),
+    )
     console = Console(len(sources), quiet)
-    failures = [source for source in sources if isinstance(source, Failure)]
-    results: Iterable[Caption | Failure] = failures
-    if len(failures) < len(sources):
-        console.loading()
-        captioner = load_captioner(checkpoint, device, dtype, threads)
-        if calibration is not None:
-            _calibrate(captioner, calibration, sources, batch_size, console)
-        asked = {} if prompt is None else {"prompt": prompt}
-        results = captioner.stream(
-            sources, batch_size=batch_size, num_captions=num_captions, sampling=sampling, verify=verify, **asked
-        )
-    if not _write(results, form, Output(output, overwrite), console):
+    with ExitStack() as open_files:
+        journal = open_journal(output, form, overwrite, sources, made_with, open_files)
+        place = Place(form, output, overwrite, plot, speakers=segments is not None)
+        sinks = make_sinks(place, names_of(sources), console, journal)
+        before = journal.before if journal is not None else Done()
+        tally = Tally(console, names_of(sources), before)
+        fine = write(job.results(before, console), sinks, form == "text", job.durations, tally)
+    if not fine:
         raise typer.Exit(1)
 
 
@@ -151,187 +217,16 @@ def _sampling(temperature: float | None, top_p: float | None, seed: int | None) 
         raise typer.BadParameter(str(error)) from None
 
 
-def format_of(output: Path | None) -> Format:
-    """The format that a file's name tells.
-
-    Raises:
-        typer.BadParameter: it tells none.
-    """
-    if output is None:
-        return "text"
-    if output.suffix.lower() not in _SUFFIXES:
-        raise typer.BadParameter(
-            f"{output}: its name does not tell the format: end it in .jsonl, .csv or .txt, or add --format",
-            param_hint="--output",
-        )
-    return _SUFFIXES[output.suffix.lower()]
-
-
-def check_recordings_output(output: Path, overwrite: bool, sources: Sequence[Source]) -> None:
-    """Refuse what would fail, or do harm, only after minutes of work."""
-    problem = None
-    if output.is_dir():
-        problem = "it is a directory: name a file in it"
-    elif not output.parent.is_dir():
-        problem = f"there is no directory {output.parent}: make it first"
-    elif not os.access(output if output.exists() else output.parent, os.W_OK):
-        problem = "it may not be written: no permission"
-    elif _identity(str(output)) in {_identity(path) for path in sources if isinstance(path, str)}:
-        problem = "it is one of the recordings"
-    elif output.is_file() and not overwrite:
-        problem = "it exists: choose another name, or add --overwrite"
-    if problem:
-        raise typer.BadParameter(f"{output}: {problem}", param_hint="--output")
-
-
-def collect(arguments: Sequence[str]) -> list[Source]:
-    """The recordings in order, each once; what is known to be unusable as a failure."""
-    found: dict[str, Source] = {}
-    for argument in arguments:
-        if argument == "-":
-            found["-"] = found.get("-") or _standard_input()
-        elif os.path.isdir(argument):  # noqa: PTH112 (as given: Path would rewrite it)
-            for item in _directory(argument):
-                found.setdefault(_identity(item if isinstance(item, str) else item.audio), item)
-        else:
-            found.setdefault(_identity(argument), _present(argument))
-    return list(found.values())
-
-
-def _directory(directory: str) -> list[str | Failure]:
-    from aligncap.audio import find_audio
-
-    found: list[str | Failure] = []
-    for path in find_audio(directory):
-        unlisted = path.is_dir()
-        error = AudioUnreadableError(str(path), "this directory may not be listed")
-        found.append(Failure.of(error, path.as_posix()) if unlisted else path.as_posix())
-    return found or [Failure.of(AudioNotFoundError(directory, "there are no recordings in this directory"), directory)]
-
-
-def _present(path: str) -> str | Failure:
-    """A path, or the failure if there is nothing: the model need not be loaded to say that."""
-    if os.path.exists(path):  # noqa: PTH110 (never raises)
-        return path
-    from aligncap.audio import read_audio
+def _turns(
+    segments: Path | None, tiers: Sequence[str], sources: Sequence[Source]
+) -> Callable[[str], Sequence[Turn]] | None:
+    if segments is None:
+        if tiers:
+            raise typer.BadParameter("it is of a TextGrid: name that with --segments", param_hint="--tier")
+        return None
+    from aligncap.captioner.turns import TurnsError, turns_of
 
     try:
-        read_audio(path)
-    except AudioError as error:
-        return Failure.of(error, path)
-    return path
-
-
-def _standard_input() -> Source:
-    from aligncap.audio import read_audio
-
-    if sys.stdin is None or sys.stdin.isatty():
-        raise typer.BadParameter("- reads a recording from standard input: pipe one into it")
-    try:
-        return read_audio(sys.stdin.buffer, name="<stdin>")
-    except AudioError as error:
-        return Failure.of(error, "<stdin>")
-
-
-def _identity(path: str) -> str:
-    """The same for all ways to write a path; links with names of their own stay apart."""
-    folder, name = os.path.split(path.rstrip(os.sep))
-    return os.path.join(os.path.realpath(folder or os.curdir), name)  # noqa: PTH118
-
-
-def _calibrate(
-    captioner: Captioner, calibration: str, sources: Sequence[Source], batch_size: int, console: Console
-) -> None:
-    from aligncap.captioner.calibration import Calibration
-
-    if calibration != "self":
-        captioner.calibration = Calibration.load(Path(calibration))
-        return
-    captioner.calibration = captioner.calibrate(sources, batch_size=batch_size)
-    console.say(describe(captioner.calibration))
-
-
-def describe(calibration: Calibration) -> str:
-    """What was learned, in a line."""
-    return (
-        f"calibrated on {calibration.recordings} stretches: {calibration.strength:.0%} of their distance from the "
-        f"training recordings is taken off; heard most: {calibration.emotion} ({calibration.share:.0%})"
-    )
-
-
-def load_captioner(checkpoint: str, device: str, dtype: str, threads: int | None) -> Captioner:
-    """Load the captioner, without other people's warnings and bars."""
-    # before they are imported
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from aligncap.captioner import load  # first: it says which packages are missing
-    from aligncap.captioner.loading import pick_device
-
-    try:
-        device = pick_device(device)
-    except AlignCapError as error:
-        raise typer.BadParameter(str(error), param_hint="--device") from None
-    return load(checkpoint, device=device, dtype=dtype, threads=threads)
-
-
-def _write(results: Iterable[Caption | Failure], form: Format, output: Output, console: Console) -> bool:
-    """Write the results as they come; return whether nothing failed."""
-    formatter = Formatter(form)
-    header = formatter.header
-    tally = _Tally()
-    try:
-        with console.bar():
-            for result in results:
-                news = tally.add(result)
-                console.advance(len(tally.whole) - 1, tally.captions)
-                if form == "text":
-                    say = console.complain if isinstance(result, Failure) else console.say
-                    for line in news:
-                        say(line)
-                text, header = header + formatter(result), ""
-                with console.paused() if text and output.on_terminal else nullcontext():
-                    output.write(text)
-    except KeyboardInterrupt:
-        console.say(f"interrupted: {tally.summary(console)}")
-        raise
-    finally:
-        output.close()
-    console.say(tally.summary(console))
-    return all(tally.whole.values())
-
-
-@dataclass
-class _Tally:
-    """What became of the recordings.
-
-    Attributes:
-        whole: recording → whether nothing of it failed.
-        captions: stretches captioned.
-    """
-
-    whole: dict[str, bool] = field(default_factory=dict)
-    captions: int = 0
-    _told: set[str] = field(default_factory=set)
-
-    def add(self, result: Caption | Failure) -> list[str]:
-        """Count a result; return what a reader of captions should be told about it, each warning once."""
-        fine = isinstance(result, Caption)
-        self.captions += fine
-        self.whole[result.audio] = fine and self.whole.get(result.audio, True)
-        if isinstance(result, Failure):
-            return [printable(f"error: {result.id}: {result.message}")]
-        lines = [printable(f"warning: {result.audio}: {warning}") for warning in result.warnings]
-        lines += [printable(f"doubtful: {result.id}: {doubt}") for doubt in result.doubts]
-        news = [line for line in lines if line not in self._told]
-        self._told.update(news)
-        return news
-
-    def summary(self, console: Console) -> str:
-        """One line."""
-        good = sum(self.whole.values())
-        failed = len(self.whole) - good
-        parts = [f"captioned {good} of {console.total} recording{'' if console.total == 1 else 's'}"]
-        if self.captions > good:
-            parts.append(f"({self.captions} stretches)")
-        parts.append(f"in {console.seconds:.1f} s")
-        return " ".join(parts) + (f"; {failed} failed" if failed else "")
+        return turns_of(segments, names_of(sources), tiers)
+    except TurnsError as error:
+        raise typer.BadParameter(str(error), param_hint="--segments") from None

@@ -14,13 +14,15 @@ import typer
 from aligncap.errors import AlignCapError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from rich.progress import Progress
 
-__all__ = ["MANIFESTS", "Console", "Output", "check_output", "progress_bar"]
+__all__ = ["MANIFESTS", "Console", "Output", "check_output", "clock", "progress_bar"]
 
+
+_EVERY = 60.0  # seconds between two lines about the progress
 
 MANIFESTS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 """Endings of the files that hold manifests."""
@@ -34,11 +36,17 @@ class Output:
     Args:
         path: the file; None for standard output.
         overwrite: whether it may replace a file.
+        append: whether lines come after those that are in the file.
+        begin: called before the file is made.
     """
 
-    def __init__(self, path: Path | None, overwrite: bool) -> None:
+    def __init__(
+        self, path: Path | None, overwrite: bool, *, append: bool = False, begin: Callable[[], None] | None = None
+    ) -> None:
         self.path = path
         self._overwrite = overwrite
+        self._append = append
+        self._begin = begin
         self._stream: IO[str] | None = None
 
     def write(self, text: str) -> None:
@@ -73,8 +81,11 @@ class Output:
             self._stream.close()
 
     def _open(self, path: Path) -> IO[str]:
+        if self._begin is not None:
+            self._begin()
         # pipes and devices are there already
-        mode = "w" if self._overwrite or (path.exists() and not path.is_file()) else "x"
+        replaced = self._overwrite or (path.exists() and not path.is_file())
+        mode = "a" if self._append else "w" if replaced else "x"
         return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="\n")
 
 
@@ -151,6 +162,12 @@ def progress_bar(title: str, total: int | None) -> Progress:
     return bar
 
 
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds, as in 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
 class Console:
     """Says on standard error how far the work is: a bar where that is a terminal, and lines.
 
@@ -166,6 +183,8 @@ class Console:
         self._quiet = quiet
         self._started = time.monotonic()
         self._bar: Progress | None = None
+        self._begun = 0.0
+        self._told = self._working = self._started
 
     def say(self, line: str) -> None:
         """Print a line, unless quiet."""
@@ -184,24 +203,45 @@ class Console:
             self.say("loading the model …")
 
     @contextmanager
-    def bar(self) -> Iterator[None]:
-        """Show a bar for as long as the block runs."""
+    def bar(self, begun: float = 0.0) -> Iterator[None]:
+        """Show a bar for as long as the block runs.
+
+        Args:
+            begun: recordings that were done before.
+        """
+        self._begun = begun
+        self._told = self._working = time.monotonic()
         if self._quiet or not _is_terminal(sys.stderr):
             yield
             return
         self._bar = progress_bar(self._doing, self.total)
+        self._bar.update(self._bar.task_ids[0], completed=begun)
         try:
             with self._bar:
                 yield
         finally:
             self._bar = None
 
-    def advance(self, recordings: int, captions: int | None = None) -> None:
-        """Say how many recordings are done, and how many captions were written, if any are."""
+    def advance(self, recordings: float, captions: int | None = None, at: str = "") -> None:
+        """Say how many recordings are done; where that is no terminal, in a line a minute.
+
+        Args:
+            recordings: done, with the part of the current one.
+            captions: written, if any are.
+            at: where in the current recording the work is.
+        """
+        doing = f"{self._doing} {at}".rstrip()
         if self._bar is not None:
             task = self._bar.task_ids[0]
-            description = self._doing if captions is None else f"{self._doing} (captions: {captions})"
+            description = doing if captions is None else f"{doing} (captions: {captions})"
             self._bar.update(task, completed=recordings, description=description)
+            return
+        now = time.monotonic()
+        if now - self._told >= _EVERY and recordings > self._begun:
+            self._told = now
+            left = (self.total - recordings) * (now - self._working) / (recordings - self._begun)
+            some = f"{recordings:.1f} of {self.total} recording{'' if self.total == 1 else 's'}"
+            self.say(f"{doing}: {some}, about {clock(left)} left")
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -78,6 +78,8 @@ class AlignCapConfig(PretrainedConfig):
             to full scale.
         max_seconds: longest stretch captioned as one; what is longer is segmented.
         system_prompt: text of the system turn.
+        clues: what the clue prompt tells that the model was trained with: ``emotions`` (the emotion head's
+            hypotheses), ``voice`` (measurements); empty for a model without clue prompts.
     """
 
     model_type = "aligncap"
@@ -97,6 +99,7 @@ class AlignCapConfig(PretrainedConfig):
         level_dbfs: float = -22.0,
         max_seconds: float = 10.0,
         system_prompt: str = "You listen to speech and describe the emotion in the voice.",
+        clues: list[str] | tuple[str, ...] = ("emotions", "voice"),
         **kwargs: Any,
     ) -> None:
         self.speech_config = _sub_config(speech_config)
@@ -110,6 +113,7 @@ class AlignCapConfig(PretrainedConfig):
         self.level_dbfs = level_dbfs
         self.max_seconds = max_seconds
         self.system_prompt = system_prompt
+        self.clues = list(clues)
         super().__init__(**kwargs)
 
     @property

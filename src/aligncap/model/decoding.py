@@ -267,11 +267,18 @@ def _join(layers: Sequence[nn.Linear | Int8Linear]) -> Linear:
         joined = Int8Linear.joined([layer for layer in layers if isinstance(layer, Int8Linear)])
     else:
         joined = nn.Linear(layers[0].in_features, sum(sizes), bias=False, device="meta")
-        weight = torch.cat([layer.weight.data for layer in layers]).t().contiguous().t()
-        joined.weight = nn.Parameter(weight, requires_grad=False)
+        weights = [layer.weight.data for layer in layers]
+        weight = torch.cat(weights) if len(weights) > 1 else weights[0]
+        joined.weight = nn.Parameter(_by_columns(weight), requires_grad=False)
     for layer, part in zip(layers, joined.weight.split(sizes), strict=True):
         layer.weight.data = part.data
     return joined
+
+
+def _by_columns(weight: Tensor) -> Tensor:
+    """The same matrix, column by column in the same memory: a second copy of all layers would cost peak memory."""
+    columns = weight.t().contiguous()
+    return weight.view(-1).copy_(columns.view(-1)).view(columns.shape).t()
 
 
 def _rotate(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:

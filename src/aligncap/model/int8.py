@@ -53,10 +53,10 @@ class Int8Linear(nn.Module):
         """(…, inputs) → (…, outputs), in float32."""
         rows = x.reshape(-1, self.in_features)
         step = rows.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
-        products = torch._int_mm((rows / step).round().to(torch.int8), self.weight.t())
-        out = products * (step * self.scale)
+        products = torch._int_mm((rows / step).round_().to(torch.int8), self.weight.t())
+        out = products.float().mul_(self.scale).mul_(step)
         if self.bias is not None:
-            out = out + self.bias
+            out += self.bias
         return out.view(*x.shape[:-1], self.out_features)
 
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from aligncap.captions import clue_prompt
 from aligncap.errors import PromptError
-from aligncap.model.configuration import SPEECH_TOKEN
+from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig
 
-__all__ = ["DEFAULT_INSTRUCTION", "WORD_INSTRUCTION", "neutralise", "render_prompt"]
+__all__ = ["DEFAULT_INSTRUCTION", "WORD_INSTRUCTION", "neutralise", "render_prompt", "speech_clues"]
 
 DEFAULT_INSTRUCTION = "Describe the emotion in the voice."
 WORD_INSTRUCTION = "What does the speaker feel? Answer with one word."
+
+
+def speech_clues(config: AlignCapConfig, probabilities: Sequence[float], voice: Sequence[tuple[str, str]]) -> str:
+    """The clue prompt of one recording, as the model knows it from its training; empty where it knows none.
+
+    Args:
+        config: the model's.
+        probabilities: of the emotion head, in the order of ``config.emotions``.
+        voice: measured (dimension, level) pairs.
+    """
+    emotions = list(zip(config.emotions, probabilities, strict=True))
+    return clue_prompt(emotions if "emotions" in config.clues else (), voice if "voice" in config.clues else ())
 
 
 def neutralise(text: str, tokenizer: Any) -> str:
