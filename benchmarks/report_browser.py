@@ -82,6 +82,13 @@ def used(page: Any) -> list[str]:
         found.append(f"a table sorts wrongly: {orders}")
     if page.locator("audio").count() and not page.evaluate(PLAY) > 0:
         found.append("a recording does not play")
+    plots = page.locator("figure.voice svg")
+    if plots.count() != page.locator("figure.voice svg[aria-label*=' s']").count():
+        found.append("a plot of a voice has no text")
+    if plots.count() and page.locator("li:has(figure.voice) audio").count():
+        played = page.evaluate(PLAY.replace('"audio"', '"li:has(figure.voice) audio"'))
+        if not played > 0 or not page.locator("figure.voice .cursor[style*='visible']").count():
+            found.append("no line in the plot follows the recording")
     for button, name in (("All data (JSON)", "report.json"), ("Scores (CSV)", "scores.csv")):
         with page.expect_download() as download:
             page.get_by_role("button", name=button).click()

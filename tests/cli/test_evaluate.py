@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 import typer
+from recordings import sound
 from typer.testing import CliRunner, Result
 
 import aligncap.cli.evaluate as module
+from aligncap.cli.scoring import TOLD
 from aligncap.corpora import Row, write_manifest
 from aligncap.errors import AlignCapError
 
@@ -98,7 +100,7 @@ def test_what_could_not_be_scored_is_named_and_the_code_is_1(run: Run, folder: P
 def test_many_problems_are_counted(run: Run, folder: Path) -> None:
     lines(folder / "many.jsonl", [*FINE, *({"id": f"x{i}", "caption": None} for i in range(30))])
     result = run("many.jsonl", "--manifest", "m.csv", "--split", "dev")
-    assert result.stderr.count("extra") == module._TOLD + 1
+    assert result.stderr.count("extra") == TOLD + 1
     assert "and 20 more" in result.stderr
 
 
@@ -122,7 +124,37 @@ def test_captions_of_aligncap_itself_are_read(run: Run, folder: Path) -> None:
     assert "UAR, likelihood ↑" in result.stdout
 
 
+def test_voices_are_measured_once_and_judged(run: Run, folder: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        (folder / name).write_bytes(sound(0.6, 3))
+    arguments = ("fine.jsonl", "--manifest", "m.csv", "--split", "dev", "--measure", "v.jsonl", "--json", "s.json")
+    result = run(*arguments, "--html", "r.html")
+    assert result.exit_code == 0, result.output
+    assert json.loads((folder / "s.json").read_text())["systems"][0]["voice_judged"] == 2
+    assert '"seconds":0.6' in (folder / "r.html").read_text(encoding="utf-8")
+    measured = (folder / "v.jsonl").read_bytes()
+    (folder / "a.wav").unlink()
+    assert run(*arguments, "--overwrite").exit_code == 0
+    assert (folder / "v.jsonl").read_bytes() == measured
+
+
+def test_a_recording_that_cannot_be_measured_is_named(run: Run, folder: Path) -> None:
+    result = run("fine.jsonl", "--manifest", "m.csv", "--split", "dev", "--measure", "v.jsonl")
+    assert result.exit_code == 1
+    assert "c/a: not measured" in result.stderr
+    assert "2 of 2" in result.stdout
+
+
 WRONG = {
+    "measuring without a manifest": (
+        ("fine.jsonl", "--references", "refs.jsonl", "--measure", "v.jsonl"),
+        "--manifest",
+    ),
+    "measuring into an output": (
+        ("fine.jsonl", "--manifest", "m.csv", "--measure", "s.jsonl", "--csv", "s.jsonl"),
+        "named twice",
+    ),
+    "measuring into an input": (("fine.jsonl", "--manifest", "m.csv", "--measure", "fine.jsonl"), "the very file"),
     "needs something to compare with": (("fine.jsonl",), "give --manifest, --references or both"),
     "no such file": (("nine.jsonl", "--manifest", "m.csv"), "there is no such file"),
     "no such split": (("fine.jsonl", "--manifest", "m.csv", "--split", "test"), "no rows of split test"),

@@ -135,6 +135,13 @@ def test_recordings_are_embedded_worst_first_up_to_the_limit(data: dict[str, Any
     assert shown(render(data))["audio"] == {}
 
 
+def test_contours_are_inside_for_the_clips_that_are_shown(data: dict[str, Any]) -> None:
+    drawn = {"seconds": 1.0, "pitch": [200, None], "level": [0, -30]}
+    found = shown(render(data, contours={"wrong": drawn, "right": drawn, "of another clip": drawn}, most_captions=2))
+    assert found["contours"] == {"wrong": drawn}
+    assert shown(render(data))["contours"] == {}
+
+
 def test_a_part_of_a_recording_is_cut_out(data: dict[str, Any], folder: Path) -> None:
     coded = shown(render(data, folder=folder, audio_bytes=10**6))["audio"]["part"].partition(",")[2]
     with wave.open(io.BytesIO(base64.b64decode(coded))) as file:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aligncap.cli.output import check_output, progress_bar
+from aligncap.cli.output import check_output
+from aligncap.cli.scoring import Told, dumped, no_rows, save, scoring_bar, sentence_encoder
 
 if TYPE_CHECKING:
     from aligncap.corpora import Row
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-_TOLD = 10  # problems of a file that are told one by one
 _TOKENIZERS = ("auto", "ptb", "ptb-java", "characters", "jieba", "words")
 
 
@@ -50,6 +48,14 @@ def evaluate(
     markdown: Annotated[Path | None, typer.Option(metavar="OUT", help="The tables, as Markdown.")] = None,
     latex: Annotated[Path | None, typer.Option(metavar="OUT", help="The tables, as LaTeX (booktabs).")] = None,
     csv: Annotated[Path | None, typer.Option(metavar="OUT", help="Every score on a line.")] = None,
+    measure: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Measure the voice in the manifest's recordings, so that what captions say of it is judged; the "
+            "measurements are kept in this file (.jsonl).",
+        ),
+    ] = None,
     audio: Annotated[bool, typer.Option("--audio", help="Put recordings into the HTML, to listen to.")] = False,
     audio_limit: Annotated[
         float, typer.Option(min=0, metavar="MB", help="How much of them at most; worst captions first.")
@@ -88,6 +94,7 @@ def evaluate(
       aligncap evaluate captions.jsonl --manifest corpus/manifest.csv --split dev
       aligncap evaluate captions.jsonl --references references.jsonl --json scores.json --html report.html
       aligncap evaluate ours=a.jsonl --systems theirs=b.jsonl --manifest m.csv --html report.html --audio
+      aligncap evaluate captions.jsonl --manifest m.csv --measure voices.jsonl --html report.html
       aligncap evaluate a.jsonl b.jsonl c.jsonl --manifest m.csv --markdown tables.md --latex tables.tex
 
     PRED has lines {"id": "clip 1", "caption": "She sounds sad."}, with "emotions": {"sad": 0.8, "fear": 0.2} and
@@ -106,6 +113,8 @@ def evaluate(
     names = _names(named)
     if manifest is None and references is None:
         raise typer.BadParameter("give --manifest, --references or both", param_hint="--manifest")
+    if measure is not None and manifest is None:
+        raise typer.BadParameter("what to listen to is told by a manifest: give --manifest", param_hint="--measure")
     if tokenizer not in _TOKENIZERS:
         raise typer.BadParameter(f"{tokenizer!r}: use one of {', '.join(_TOKENIZERS)}", param_hint="--tokenizer")
     if missing not in ("leave-out", "empty"):
@@ -118,18 +127,21 @@ def evaluate(
     outputs = _Outputs(json_out, html, markdown, latex, csv)
     for hint, path in outputs.given():
         check_output(path, overwrite, hint, sources=inputs)
+    if measure is not None:
+        check_output(measure, True, "--measure", suffixes=(".jsonl",), sources=inputs)
+        outputs.check_apart(measure, "--measure")
     outputs.check_different()
 
     from aligncap.evaluation.measures import Settings
     from aligncap.evaluation.predictions import read_system
     from aligncap.evaluation.scores import evaluate as score
 
-    told = _Told()
+    told = Told()
     everything, notes = _rows(manifest, references, encoding)
     rows = [row for row in everything if (not split or row.split in split) and (not corpus or row.corpus in corpus)]
     told.notes(manifest or references, notes)
     if not rows:
-        raise typer.BadParameter(_nothing(everything, split, corpus), param_hint="--split" if split else "--manifest")
+        raise typer.BadParameter(no_rows(everything, split, corpus), param_hint="--split" if split else "--manifest")
     wanted = {row.id for row in rows}
     others = [row for row in everything if row.id not in wanted]
     read = []
@@ -142,10 +154,21 @@ def evaluate(
     if not any(one.predictions for one in read):
         print("error: no prediction fits any row: compare the ids", file=sys.stderr)
         raise typer.Exit(1)
-    settings = Settings(tokenizer, language, instruction, _encoder(quiet) if similarity else None, meteor, spice)
-    with _bar(quiet, 4 * len(read)) as advance:
+    settings = Settings(
+        tokenizer, language, instruction, sentence_encoder(quiet) if similarity else None, meteor, spice
+    )
+    contours: dict[str, dict[str, Any]] = {}
+    if measure is not None and manifest is not None:
+        from aligncap.evaluation.voices import measure_voices
+
+        with scoring_bar(quiet, len(rows), "measuring") as advance:
+            voices = measure_voices(rows, manifest.parent, measure, advance=lambda: advance(""))
+        rows, contours = voices.rows, voices.contours
+        notes = [*notes, *voices.notes]
+        told.notes(manifest, voices.notes)
+    with scoring_bar(quiet, 4 * len(read)) as advance:
         data = score(rows, read, settings, notes=notes, resamples=resamples, seed=seed, advance=advance)
-    outputs.write(data, (manifest or references or Path()).parent, audio_limit if audio else 0.0)
+    outputs.write(data, (manifest or references or Path()).parent, audio_limit if audio else 0.0, contours)
     if not quiet:
         from aligncap.evaluation.tables import text_table
 
@@ -193,21 +216,6 @@ def _rows(manifest: Path | None, references: Path | None, encoding: str | None) 
     return merged, [*notes, *more, *unknown]
 
 
-def _nothing(rows: Sequence[Row], split: Sequence[str] | None, corpus: Sequence[str] | None) -> str:
-    if not rows:
-        return "there are no rows to score"
-    splits, corpora = (", ".join(sorted({getattr(row, n) or "(none)" for row in rows})) for n in ("split", "corpus"))
-    wanted = [("split", split), ("corpus", corpus)]
-    asked = " and ".join(f"{name} {', '.join(values)}" for name, values in wanted if values)
-    return f"no rows of {asked}: there are the splits {splits}, and the corpora {corpora}"
-
-
-def _encoder(quiet: bool) -> Any:
-    from aligncap.evaluation.sentence_encoder import SentenceEncoder
-
-    return SentenceEncoder(progress=not quiet)
-
-
 @dataclass(frozen=True)
 class _Outputs:
     """The files to write."""
@@ -229,71 +237,27 @@ class _Outputs:
             if paths.count(path.resolve()) > 1:
                 raise typer.BadParameter(f"{path}: it is named twice", param_hint=hint)
 
-    def write(self, data: dict[str, Any], folder: Path, audio_megabytes: float) -> None:
+    def check_apart(self, path: Path, hint: str) -> None:
+        """Refuse a file that is another thing, too."""
+        if path.resolve() in [other.resolve() for _, other in self.given()]:
+            raise typer.BadParameter(f"{path}: it is named twice", param_hint=hint)
+
+    def write(self, data: dict[str, Any], folder: Path, audio_megabytes: float, contours: dict[str, Any]) -> None:
         """Write them all."""
         from aligncap.evaluation import tables
+        from aligncap.evaluation.report import render
 
-        def dumped() -> str:
-            return json.dumps(data, ensure_ascii=False, allow_nan=False, sort_keys=True, indent=1) + "\n"
+        def html() -> str:
+            audio = folder if audio_megabytes else None
+            return render(data, folder=audio, audio_bytes=int(audio_megabytes * 1e6), contours=contours)
 
         makers: dict[str, Callable[[], str]] = {
-            "json": dumped,
+            "json": lambda: dumped(data),
             "markdown": lambda: tables.markdown(data),
             "latex": lambda: tables.latex(data),
             "csv": lambda: tables.csv_scores(data),
-            "html": lambda: _html(data, folder, audio_megabytes),
+            "html": html,
         }
         for name, path in vars(self).items():
             if path is not None:
-                _save(path, makers[name]())
-
-
-def _html(data: dict[str, Any], folder: Path, megabytes: float) -> str:
-    from aligncap.evaluation.report import render
-
-    return render(data, folder=folder if megabytes else None, audio_bytes=int(megabytes * 1e6))
-
-
-def _save(path: Path, text: str) -> None:
-    from aligncap.errors import AlignCapError
-
-    try:
-        path.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise AlignCapError(f"{path}: it cannot be written: {error.strerror or error}") from error
-
-
-class _Told:
-    """Says on standard error what is wrong, of each file the first of each kind one by one.
-
-    Attributes:
-        bad: whether something is not scored as it was written.
-    """
-
-    def __init__(self) -> None:
-        self.bad = False
-
-    def notes(self, path: Path | None, notes: Sequence[Note]) -> None:
-        """Tell the notes of a file."""
-        from aligncap.evaluation.notes import KINDS
-
-        for kind, bad in KINDS.items():
-            several = [note for note in notes if note.kind == kind]
-            self.bad |= bad and bool(several)
-            for note in several[:_TOLD]:
-                print(f"{'error' if bad else 'note'}: {path}: {note}", file=sys.stderr)
-            if len(several) > _TOLD:
-                print(
-                    f"… and {len(several) - _TOLD} more of that kind ({kind}); --json names them all", file=sys.stderr
-                )
-
-
-@contextmanager
-def _bar(quiet: bool, steps: int) -> Iterator[Callable[[str], None]]:
-    """A function to call with what was done; it moves a bar where there is a terminal."""
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    with progress_bar("scoring", steps) as bar:
-        task = bar.task_ids[0]
-        yield lambda what: bar.update(task, advance=1, description=what)
+                save(path, makers[name]())

@@ -23,6 +23,7 @@ KINDS: Mapping[str, bool] = {
     "overlong": True,
     "bad emotions": True,
     "bad row": True,  # of the references or the manifest
+    "not measured": True,  # a recording whose voice was to be measured
     "extra": False,  # no row for a prediction
     "empty": False,
 }

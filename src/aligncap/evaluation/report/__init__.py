@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from aligncap.evaluation.report.recordings import embedded_audio
@@ -15,12 +16,17 @@ from aligncap.evaluation.tables import GROUPS
 
 __all__ = ["render", "worst_first"]
 
-_SCRIPTS = ("core.js", "charts.js", "scores.js", "examples.js")
+_SCRIPTS = ("core.js", "charts.js", "scores.js", "contours.js", "examples.js")
 _MOST = 5000
 
 
 def render(
-    data: Mapping[str, Any], *, folder: Path | None = None, audio_bytes: int = 0, most_captions: int = _MOST
+    data: Mapping[str, Any],
+    *,
+    folder: Path | None = None,
+    audio_bytes: int = 0,
+    contours: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    most_captions: int = _MOST,
 ) -> str:
     """The report as HTML.
 
@@ -31,6 +37,7 @@ def render(
         data: of `aligncap.evaluation.scores.evaluate`.
         folder: of the manifest: recordings are read there and put into the file. None: no audio.
         audio_bytes: of recordings at most, those of the worst captions first.
+        contours: clip → `aligncap.evaluation.voices.contour`, drawn beside its captions.
         most_captions: captions that the file shows; of more, half are the worst, the others are spread over the rest.
     """
     order = worst_first(data)
@@ -41,6 +48,7 @@ def render(
     audio = embedded_audio([captions[index] for index in ranked], folder, audio_bytes) if folder else {}
     page = {**data, "captions": captions, "order": ranked, "audio": audio, "groups": list(GROUPS.items())}
     page |= {"clips": len(data["captions"]), "embedded": len(captions)}
+    page["contours"] = {one["id"]: contours[one["id"]] for one in captions if one["id"] in contours}
     script = "\n".join(_read(name) for name in _SCRIPTS)
     parts = {
         "STYLE": _read("style.css").rstrip(),

@@ -60,7 +60,8 @@ function examples() {
   }
   render();
   const cut = DATA.embedded < DATA.clips ? ` Of ${DATA.clips} clips, ${DATA.embedded} are in this file: half of them the worst.` : "";
-  const note = `Worst: wrong emotion, heavy findings, little in common with the references, sure of the wrong label; over all systems.${cut}`;
+  const plots = Object.keys(DATA.contours).length ? " Plots: pitch in Hz (line) and level (area) over time." : "";
+  const note = `Worst: wrong emotion, heavy findings, little in common with the references, sure of the wrong label; over all systems.${cut}${plots}`;
   return section("examples", "Captions", note,
     make("div", { class: "controls" }, orderLabel, corpusLabel, emotionLabel, findingLabel, make("label", {}, "Text or id", search), again), count, list, make("p", {}, more));
 }
@@ -71,7 +72,7 @@ function card(row) {
   const facts = [row.corpus, row.language, row.speaker && `speaker ${row.speaker}`, (row.clues || []).join(", ")].filter(Boolean).join(" · ");
   return make("li", {},
     make("p", { class: "id" }, row.id, facts ? ` · ${facts}` : ""),
-    audio ? make("audio", { controls: "", preload: "none", src: audio, "aria-label": `Recording ${row.id}` }) : null,
+    plotted(row, audio ? make("audio", { controls: "", preload: "none", src: audio, "aria-label": `Recording ${row.id}` }) : null),
     make("p", { class: "truth" }, row.emotion ? make("strong", {}, row.emotion) : null, votes ? ` (${votes})` : null),
     row.references ? make("details", {}, make("summary", {}, `${row.references.length} reference${row.references.length > 1 ? "s" : ""}`),
       make("ul", {}, row.references.map((text) => make("li", { dir: "auto" }, text)))) : null,
@@ -124,7 +125,7 @@ function scoreTable() {
 }
 
 function reportData() {
-  const { audio, order, groups, embedded, clips, ...rest } = DATA;
+  const { audio, contours, order, groups, embedded, clips, ...rest } = DATA;
   return JSON.stringify(rest, null, 1);
 }
 
