@@ -9,14 +9,18 @@ import typer
 
 from aligncap.cli import (
     annotate,
+    baseline,
+    benchmark,
     calibrate,
     caption,
     classify,
     clues,
     corpora,
     evaluate,
+    judge,
     manifest,
     pairs,
+    serve,
     train,
     weights,
 )
@@ -38,6 +42,10 @@ app.command()(clues.clues)
 app.command()(annotate.annotate)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(benchmark.benchmark)
+app.command()(baseline.baseline)
+app.command()(serve.serve)
+app.add_typer(judge.app, name="judge")
 app.add_typer(corpora.app, name="corpora")
 app.add_typer(manifest.app, name="manifest")
 app.add_typer(pairs.app, name="pairs")
