@@ -123,6 +123,15 @@ def test_captions_of_the_manifest_are_learnt_and_their_clues_are_for_the_teacher
     assert all(example.lesson.parsed in text for example, text in zip(own[:4], processor.texts, strict=True))
 
 
+def test_a_clip_without_a_label_learns_its_own_captions_alone() -> None:
+    captions = ["It trails off.", "He is at the end of his tether."]
+    examples = make(training_set(captions=captions, emotion=""))
+    drawn = [examples(number) for number in range(40)]
+    assert {example.lesson.response for example in drawn} == set(captions)
+    assert {example.lesson.instruction for example in drawn} == {DEFAULT_INSTRUCTION}
+    assert any("Feeling:" in example.clues for example in drawn)
+
+
 def test_nothing_that_captions_need_knows_the_teachers_text() -> None:
     source = Path(__file__).parents[2] / "src" / "aligncap"
     for package in ("captioner", "model", "cli/caption.py"):

@@ -13,6 +13,7 @@ from training_data import Train
 from aligncap.errors import AlignCapError
 from aligncap.model import AlignCapForConditionalGeneration
 from aligncap.training import networks
+from aligncap.training.align import build_model
 from aligncap.training.recipe import load_recipe
 from aligncap.training.run import train as run_recipe
 
@@ -48,6 +49,22 @@ def test_other_settings_are_refused_in_the_same_folder_and_named(train: Train, f
     assert done.code == 1
     assert "align.lambda_ce 1.0 → 0" in done.err
     assert f"base={finished}" in done.err
+
+
+def test_captions_without_labels_are_learnt(train: Train, data: Path, tmp_path: Path) -> None:
+    """Of one corpus only captions are known, and some of them name no emotion."""
+    header, *rows = (data / "manifest.csv").read_text().splitlines()
+    told = {"angry": "A furious voice.", "sad": "A dejected voice.", "low": "It trails off.", "high": "Shouted words."}
+    lines = [f"{header},captions"]
+    for row in rows:
+        cells = row.split(",")
+        cells[1] = str(data / cells[1])
+        lines.append(",".join([*cells[:2], "told", *cells[3:5], "", *cells[6:], told[cells[5]]]))
+    (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
+    done = train("all", f"manifest={tmp_path / 'manifest.csv'}", f"output={tmp_path / 'run'}", NO_DROPOUT)
+    assert done.code == 0, done.err
+    log = json.loads((tmp_path / "run" / "align" / "log.json").read_text())
+    assert all(0 < point["loss"] < 100 for point in log)
 
 
 def test_a_run_without_a_teacher_has_none(train: Train, finished: Path, tmp_path: Path) -> None:
@@ -120,3 +137,13 @@ def test_faults_of_the_user(train: Train, data: Path, tmp_path: Path) -> None:
 def test_zero_shot_rows_cannot_be_trained_on(data: Path, tmp_path: Path) -> None:
     with pytest.raises(AlignCapError, match="evaluation only"):
         run_recipe(load_recipe(data / "recipe.yaml", [f"output={tmp_path}"]), split="zero_shot")
+
+
+@pytest.mark.parametrize(
+    ("rules", "clues"),
+    [({}, ["emotions", "voice"]), ({"hypotheses": False}, ["voice"]), ({"clue_share": 0.0}, [])],
+)
+def test_the_checkpoint_knows_which_clues_its_prompts_told(data: Path, rules: dict, clues: list[str]) -> None:
+    recipe = load_recipe(data / "recipe.yaml", [f"captions.{name}={value}" for name, value in rules.items()])
+    model, _ = build_model(recipe)
+    assert model.config.clues == clues

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from aligncap.training.recipe import CorpusRule, load_recipe
 HEADER = "id,audio,corpus,speaker,gender,emotion,intensity,split\n"
 
 
-def clip(corpus: str, emotion: str, speaker: str = "s", **kwargs: str) -> Clip:
+def clip(corpus: str, emotion: str, speaker: str = "s", **kwargs: Any) -> Clip:
     fields = {"split": "train", **kwargs}
     row = Row(f"{corpus}/{speaker}/{emotion}", "x.wav", corpus=corpus, speaker=speaker, emotion=emotion, **fields)
     return Clip(row, Path("x.wav"))
@@ -37,6 +38,31 @@ def test_words_of_the_taxonomy_count_as_their_emotion_unless_a_rule_says_otherwi
     clips = [clip("a", "frustrated"), clip("b", "frustrated")]
     targets, _ = label_sets(clips, ["angry", "sad"], {"b": CorpusRule({"frustrated": ["sad"]})})
     assert targets.tolist() == [[True, False], [False, True]]
+
+
+def test_captions_stand_for_a_label() -> None:
+    emotions = ["angry", "calm", "sad"]
+    told = [
+        clip("a", "", captions=("A furious voice.", "She is livid, and perhaps sad.")),
+        clip("a", "", captions=("It trails off.",)),
+        clip("a", "sarcastic", captions=("Calm, not angry.",)),
+        clip("a", "sad", captions=("A furious voice.",)),
+        clip("a", ""),
+    ]
+    targets, allowed = label_sets(told, emotions, {})
+    assert targets.tolist() == [
+        [True, False, True],
+        [True, True, True],
+        [False, True, False],
+        [False, False, True],
+        [False, False, False],
+    ]
+    assert allowed.tolist() == [[True] * 3] * 3 + [[False, False, True]] * 2
+
+
+def test_votes_stand_for_a_label() -> None:
+    targets, _ = label_sets([clip("a", "", votes={"angry": 0.75, "sad": 0.25})], ["angry", "sad"], {})
+    assert targets.tolist() == [[True, False]]
 
 
 def test_balance_counts_labels_of_a_corpus_equally_and_corpora_by_the_root_of_their_size() -> None:

@@ -39,12 +39,20 @@ def build_model(recipe: Recipe, seed: int | None = None) -> tuple[AlignCapForCon
         bridge=recipe.model.bridge,
         lora=recipe.model.lora,
         system_prompt=recipe.model.system_prompt,
+        clues=_clues(recipe),
     )
     for name, parameter in model.named_parameters():
         if "lora_" in name:  # peft gives them the type of the base weights
             parameter.data = parameter.data.float()
     _ = model.speech_token_id  # into the configuration, so that loading needs no tokenizer
     return model, AlignCapProcessor.from_config(model.config)
+
+
+def _clues(recipe: Recipe) -> list[str]:
+    """What clue prompts tell: what the student finds in those that it learns from."""
+    if not recipe.captions.clue_share:
+        return []
+    return ["emotions", "voice"] if recipe.captions.hypotheses else ["voice"]
 
 
 def align(

@@ -14,13 +14,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aligncap import corpora
-from aligncap.captions import Facts, facts_of
+from aligncap.captions import Facts, emotions_in, facts_of
 from aligncap.captions.taxonomy import emotion_of
 from aligncap.corpora import Row, audio_path
 from aligncap.errors import AlignCapError
 from aligncap.training.recipe import CorpusRule
 
-__all__ = ["Clip", "TrainingSet", "balance", "facts", "label_sets", "main_label", "pad_states", "read_manifest"]
+__all__ = [
+    "Clip",
+    "TrainingSet",
+    "balance",
+    "facts",
+    "label_sets",
+    "main_label",
+    "pad_states",
+    "read_manifest",
+]
 
 
 @dataclass(frozen=True)
@@ -143,20 +152,28 @@ def label_sets(
         rules: corpus → rule; see `CorpusRule`.
 
     Returns:
-        targets (clips, E): the emotions that the label may mean (none, where the model does not know it);
-        allowed (clips, E): all that any label of the same corpus may mean: the softmax is restricted to these.
+        targets (clips, E): the emotions that the label may mean. Where there is none that the model knows: those that
+        the clip's own captions name, or all, where they name none (which makes its loss 0); none without captions;
+        allowed (clips, E): all that any label of the same corpus may mean: the softmax is restricted to these. All,
+        where captions stand for the label.
     """
     column = {emotion: index for index, emotion in enumerate(emotions)}
     targets = np.zeros((len(clips), len(emotions)), bool)
     for row, clip in enumerate(clips):
         rule = rules.get(clip.corpus, CorpusRule())
-        for emotion in rule.labels.get(clip.emotion, [emotion_of(clip.emotion) or clip.emotion]):
+        label = clip.emotion or main_label(clip) or ""  # listeners' votes may stand for a label
+        for emotion in rule.labels.get(label, [emotion_of(label) or label]):
             if emotion in column:
                 targets[row, column[emotion]] = True
     corpora = np.array([clip.corpus for clip in clips])
     allowed = np.zeros_like(targets)
     for corpus in set(corpora):
         allowed[corpora == corpus] = targets[corpora == corpus].any(0)
+    for row, clip in enumerate(clips):
+        if clip.row.captions and not targets[row].any():
+            named = {emotion for caption in clip.row.captions for emotion in emotions_in(caption)}
+            targets[row] = [emotion in named or not named.intersection(emotions) for emotion in emotions]
+            allowed[row] = True
     return targets, allowed
 
 

@@ -114,14 +114,14 @@ class Examples:
         """Pair number ``index`` (below ``rules.per_clip``) of a row.
 
         The default instruction is answered by one of the row's own captions where the manifest has any; all else is
-        written by the grammar.
+        written by the grammar. A row without a label learns its own captions only.
         """
         clip = self.data.clips[row]
         rng = np.random.default_rng((self.seed, crc32(clip.id.encode()), self.data.copies[row], index))
         draw, clued = rng.random(), bool(rng.random() < self.rules.clue_share)
         voice = tuple(self.data.voice[row]) if clued else ()
         known = facts(clip, voice)
-        if draw < self.rules.default_share:
+        if draw < self.rules.default_share or not known.emotions:
             instruction = DEFAULT_INSTRUCTION
         elif draw < self.rules.default_share + self.rules.word_share:
             instruction = WORD_INSTRUCTION

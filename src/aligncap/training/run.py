@@ -92,7 +92,7 @@ class Run:
         rows = [
             row
             for row, clip in enumerate(data.clips)
-            if main_label(clip) is not None
+            if (main_label(clip) is not None or clip.row.captions)
             and recipe.corpora.get(clip.corpus, CorpusRule()).captions
             and has_captions(clip, share, recipe.seed)
         ]
@@ -143,7 +143,8 @@ class Run:
             teacher = self.teacher() if recipe.align.lambda_kd else None
             logits = load_file(warm / _HYPOTHESES)["logits"]
             data, rows = self.data(self.split), self.captioned(self.split)
-            right = data.targets[rows].gather(1, logits[rows].argmax(1, keepdim=True)).float().mean()
+            labelled = [row for row in rows if not data.targets[row].all()]
+            right = data.targets[labelled].gather(1, logits[labelled].argmax(1, keepdim=True)).float().mean()
             say(f"out-of-fold emotion hypotheses: {float(right):.3f} right")
             model = align(recipe, data.select(rows), logits[rows], warm / _WARM, teacher, folder, key_hash(key))
             if is_main_process():

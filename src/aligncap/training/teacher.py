@@ -161,7 +161,8 @@ def caption_accuracy(
     Returns:
         ``clips``, ``greedy``, ``sampled``.
     """
-    rows = np.random.default_rng(seed).permutation(len(dev))[:count].tolist()
+    labelled = [row for row, clip in enumerate(dev.clips) if main_label(clip) is not None]
+    rows = np.random.default_rng(seed).permutation(labelled)[:count].tolist()
     right = {"greedy": 0, "sampled": 0}
     torch.manual_seed(seed)
     with using_adapter(language_model, TEACHER):

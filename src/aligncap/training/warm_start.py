@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from aligncap.errors import AlignCapError
 from aligncap.model import AlignCapForConditionalGeneration
 from aligncap.model.configuration import EMOTIONS
 from aligncap.model.utterance import UtteranceSummary, tap_means
@@ -112,8 +113,12 @@ def fit_emotion_head(x: Tensor, data: TrainingSet, stage: WarmStartStage) -> tup
     """
     sizes = Counter(clip.corpus for clip in data.clips)
     weights = data.weights * torch.tensor([sizes[clip.corpus] ** -0.5 for clip in data.clips])
-    weight, bias = fit_linear_head(x, data.targets, data.allowed, weights, stage.penalty, stage.unrestricted)
-    prior = torch.tensor([stage.prior.get(emotion, 1.0) for emotion in EMOTIONS]) * data.targets.any(0)
+    known = ~data.targets.all(1)  # of the others neither a label nor a caption names an emotion
+    if not bool(known.any()):
+        raise AlignCapError("no clip has a label or a caption that names an emotion: the emotion head needs some")
+    x, targets, weights = x[known], data.targets[known], weights[known]
+    weight, bias = fit_linear_head(x, targets, data.allowed[known], weights, stage.penalty, stage.unrestricted)
+    prior = torch.tensor([stage.prior.get(emotion, 1.0) for emotion in EMOTIONS]) * targets.any(0)
     if stage.prior_strength:
         bias = bias + stage.prior_strength * prior_shift(x @ weight.T + bias, weights, prior)
     return weight, bias
