@@ -110,7 +110,7 @@ def test_log_probabilities_are_those_of_the_model(checkpoint: Path, here: Path) 
 
 @pytest.mark.usefixtures("here")
 def test_building_and_showing_pairs(cli: Cli) -> None:
-    free = ("--balance", 0, "--no-match-lengths")
+    free = ("--balance", 0, "--no-match-lengths", "--no-match-content")
     done = cli("pairs", "build", "candidates.jsonl", "manifest.jsonl", "-o", "pairs.jsonl", "--negatives", "all", *free)
     assert done.code == 1, "the clip of zero_shot is named"
     assert "error: c/3: of the split zero_shot" in done.err
@@ -141,13 +141,13 @@ def test_votes_of_people_and_confusions_are_used(cli: Cli) -> None:
     heard = {"id": "v", "audio": "v.wav", "emotion": "sad", "votes": {"sad": 0.5, "angry": 0.5}}
     Path("heard.jsonl").write_text(json.dumps(heard) + "\n")
     fixed = ("pairs", "build", "candidates.jsonl", "manifest.jsonl", "-o", "pairs.jsonl", "--overwrite", "--balance", 0)
-    done = cli(*fixed, "--votes", "votes.jsonl", "--no-match-lengths")
+    done = cli(*fixed, "--votes", "votes.jsonl", "--no-match-lengths", "--no-match-content")
     assert "votes.jsonl:2: choice is 'c'" in done.err
     judged = {
         pair.judge: pair for pair in read_pairs(Path("pairs.jsonl")) if pair.kind == "emotion" and pair.id == "c/2"
     }
     assert judged["human"].margin == 1
-    done = cli(*fixed, "--listeners", "heard.jsonl", "--no-match-lengths", "--trust", 0.2)
+    done = cli(*fixed, "--listeners", "heard.jsonl", "--no-match-lengths", "--no-match-content", "--trust", 0.2)
     margins = {pair.id: pair.margin for pair in read_pairs(Path("pairs.jsonl")) if "furious" in pair.rejected}
     assert margins["c/2"] < 0.5, "two in five would hear anger"
 

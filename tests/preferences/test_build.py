@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -17,7 +18,7 @@ DEFAULT, WORD = "Describe the emotion in the voice.", "Name the emotion in a sin
 GOOD = "The speaker sounds sad, and the pitch stays low."
 ROW = Row("c/1", "a.wav", corpus="c", emotion="sad", transcript="Where have you been all day?", split="train")
 VOICE = (("pitch", "low"),)
-AS_IT_COMES = {"balance": 0.0, "match_lengths": False}
+AS_IT_COMES = {"balance": 0.0, "match_lengths": False, "match_content": False}
 
 
 def clip(*captions: str, instruction: str = DEFAULT, id: str = "c/1", more: Sequence[Candidate] = ()) -> Candidates:
@@ -51,6 +52,14 @@ def test_nothing_with_a_fault_is_ever_chosen() -> None:
     assert build(clip(slight, "The speaker sounds angry."), BuildRules(**AS_IT_COMES)) == []
     evidence = evidence_for(ROW, VOICE, DEFAULT)
     assert all(not judge(pair.chosen, evidence) for pair in pairs)
+
+
+def test_a_beginning_is_not_chosen_always() -> None:
+    """Of captions as good as one another, the first of each clip begins alike, as greedy ones do."""
+    other = "There is sorrow in the low voice."
+    builder = Builder({f"c/{n}": replace(ROW, id=f"c/{n}") for n in range(10)}, BuildRules(per_prompt=1, **AS_IT_COMES))
+    pairs = builder.build([clip(GOOD, other, "The speaker sounds angry.", id=f"c/{n}") for n in range(10)])
+    assert [pair.chosen for pair in pairs].count(GOOD) == 5
 
 
 def test_chosen_captions_take_turns() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from aligncap.errors import AlignCapError
-from aligncap.preferences.balance import balanced, count_pairs, without_length_bias
+from aligncap.preferences.balance import balanced, count_pairs, without_content_bias, without_length_bias
 from aligncap.preferences.pairs import BadPair, Pair, read_pairs, write_pairs
 
 PAIR = Pair(
@@ -83,6 +84,20 @@ def test_lengths_no_longer_tell_which_caption_is_chosen() -> None:
     assert kept == [pair for pair in pairs if pair in kept], "the order stays"
     assert kept == without_length_bias(pairs, np.random.default_rng(1))
     assert without_length_bias([worded(5, 2), worded(6, 2)], rng) == []
+
+
+def test_saying_less_of_the_voice_is_chosen_as_often_as_saying_more() -> None:
+    silent, slow, both = "She sounds sad.", "She sounds sad and speaks slowly.", "A sad, slow, low-pitched voice."
+    pairs = [Pair("c", "d", "", silent, slow, 0.5, "judges", "r", "emotion")] * 30
+    pairs += [Pair("c", "d", "", slow, silent, 0.5, "judges", "r", "emotion")] * 4
+    pairs += [Pair("c", "d", "", silent, "She sounds angry.", 0.5, "judges", "r", "emotion")] * 6
+    pairs += [Pair("c", "d", "", both, silent, 0.5, "judges", "r", "emotion")] * 3
+    kept = Counter((pair.chosen, pair.rejected) for pair in without_content_bias(pairs, np.random.default_rng(0)))
+    assert (kept[silent, slow], kept[slow, silent]) == (4, 4)
+    assert kept[silent, "She sounds angry."] == 6
+    assert kept[both, silent] == 0, "nothing says two things less"
+    told = count_pairs(pairs[:30])
+    assert (told.chosen_voice, told.rejected_voice) == (0, 1)
 
 
 def test_no_emotion_and_no_corpus_has_too_many() -> None:

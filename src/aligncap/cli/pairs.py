@@ -200,6 +200,9 @@ def build(
         float, typer.Option(metavar="X", help="An emotion or corpus has at most X times the median; 0: as it comes.")
     ] = 2.0,
     match_lengths: Annotated[bool, typer.Option(help="Longer captions are chosen as often as shorter ones.")] = True,
+    match_content: Annotated[
+        bool, typer.Option(help="Captions that tell more of the voice are chosen as often as those that tell less.")
+    ] = True,
     examples: Annotated[int, typer.Option(min=0, metavar="N", help="Print so many random pairs.")] = 30,
     seed: _Seed = 0,
     overwrite: _Overwrite = False,
@@ -239,7 +242,15 @@ def build(
     wanted = tuple(KINDS) if "all" in (negatives or ()) else tuple(dict.fromkeys(negatives or ()))
     try:
         rules = BuildRules(
-            tuple(dict.fromkeys(judges or JUDGES)), per_prompt, wanted, min_margin, trust, balance, match_lengths, seed
+            tuple(dict.fromkeys(judges or JUDGES)),
+            per_prompt,
+            wanted,
+            min_margin,
+            trust,
+            balance,
+            match_lengths,
+            match_content,
+            seed,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from aligncap.errors import AlignCapError
-from aligncap.preferences.balance import balanced, without_length_bias
+from aligncap.preferences.balance import balanced, without_content_bias, without_length_bias
 from aligncap.preferences.judges import JUDGES, Assessment, Confusions, assess, evidence_for, near
 from aligncap.preferences.negatives import KINDS, Good, hard_negatives
 from aligncap.preferences.pairs import BadPair, Pair
@@ -33,6 +33,7 @@ SURE: Mapping[str, float] = MappingProxyType(
 The other kinds are wrong only where the judges find them so: another label may be one that listeners hear too.
 """
 _AGREED = 0.8
+_OPENING = 3  # words
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class BuildRules:
         trust: see `aligncap.preferences.judges.listeners`.
         balance: no corpus or emotion has more than this many times the median; 0: as it comes.
         match_lengths: whether to leave out pairs until longer captions are chosen as often as shorter ones.
+        match_content: whether to leave out pairs until captions that say more of the voice are chosen as often as those
+            that say less.
         seed: of every choice.
 
     Raises:
@@ -60,6 +63,7 @@ class BuildRules:
     trust: float = 0.5
     balance: float = 2.0
     match_lengths: bool = True
+    match_content: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -91,6 +95,7 @@ class Builder:
     prior: Confusions | None = None
     on_problem: Callable[[str], None] = lambda line: None
     passed_over: Counter[str] = field(default_factory=Counter)
+    _openings: Counter[str] = field(default_factory=Counter)
 
     def build(self, clips: Iterable[Candidates], choices: Sequence[Choice] = ()) -> list[Pair]:
         """All pairs, balanced as the rules say.
@@ -114,9 +119,11 @@ class Builder:
         kept = list(pairs.values())
         if self.rules.balance:
             kept = balanced(kept, rng, most=self.rules.balance)
+        if self.rules.match_content:
+            kept = without_content_bias(kept, rng)
         if self.rules.match_lengths:
             kept = without_length_bias(kept, rng)
-        self.passed_over["left out to balance emotions, corpora and lengths"] += len(pairs) - len(kept)
+        self.passed_over["left out to balance emotions, corpora, content and lengths"] += len(pairs) - len(kept)
         return kept
 
     def of_clip(self, clip: Candidates, choices: Sequence[Choice] = ()) -> Iterator[Pair]:
@@ -178,9 +185,13 @@ class Builder:
     def _of_samples(
         self, clip: Candidates, prompt: _Prompt, row: Row, good: Sequence[str], rng: np.random.Generator
     ) -> Iterator[Pair]:
-        """The worst captions, each against one of the best, no caption chosen twice before every other was once."""
+        """The worst captions, each against one of the best, no caption chosen twice before every other was once.
+
+        Of captions that are as good, that whose beginning was chosen least often comes first: the greedy caption would
+        be chosen always, and the policy would learn to write nothing else.
+        """
         seen = prompt.captions
-        ranked = sorted(good, key=lambda text: -seen[text].score)
+        ranked = sorted(good, key=lambda text: (-seen[text].score, self._openings[_opening(text)]))
         worse = sorted((text for text in seen if text not in good[:1]), key=lambda text: seen[text].score)
         made = 0
         for text in worse:
@@ -193,6 +204,7 @@ class Builder:
             worst = seen[text].gravest
             kind, reason = (worst.type, worst.reason) if worst else ("listeners", "fewer listeners would agree")
             made += 1
+            self._openings[_opening(chosen)] += 1
             yield from self._pair(
                 clip, prompt, row, chosen, text, seen[chosen].score - seen[text].score, "judges", reason, kind
             )
@@ -266,6 +278,10 @@ class _Prompt:
     def good(self) -> list[str]:
         """Captions with which nothing is wrong, and most listeners would agree."""
         return [text for text, seen in self.captions.items() if not seen.findings and seen.score >= _AGREED]
+
+
+def _opening(caption: str) -> str:
+    return " ".join(caption.lower().split()[:_OPENING])
 
 
 def _labels() -> tuple[str, ...]:

@@ -120,9 +120,9 @@ class Sampler:
     def _of_batch(self, clips: Sequence[tuple[Row, NDArray[np.float32]]]) -> list[Candidates]:
         import torch
 
-        from aligncap.captions import clue_prompt
         from aligncap.clues import DIMENSIONS, clue_words, measure
         from aligncap.clues.words import BASIC_DIMENSIONS
+        from aligncap.model.prompt import speech_clues
 
         samples = [part for _, part in clips]
         words = [clue_words(measure(part), dimensions=DIMENSIONS) for part in samples]
@@ -130,12 +130,9 @@ class Sampler:
         with torch.inference_mode():
             batch = self.processor.features(samples).to(self.model.device)
             speech = self.model.hear(batch["features"], batch["feature_lengths"])
-            labels = list(self.model.config.emotions)
             likely = speech.emotion_logits.float().softmax(-1).tolist()
             told = [[pair for pair in voice if pair[0] in BASIC_DIMENSIONS] for voice in voices]
-            clues = [
-                clue_prompt(list(zip(labels, row, strict=True)), voice) for row, voice in zip(likely, told, strict=True)
-            ]
+            clues = [speech_clues(self.model.config, row, voice) for row, voice in zip(likely, told, strict=True)]
             found = self._write(samples, speech, clues)
             found = self._with_log_probs(found, speech, clues)
         captions: list[list[Candidate]] = [[] for _ in clips]
