@@ -45,7 +45,7 @@ from aligncap.model.prompt import DEFAULT_INSTRUCTION
 from aligncap.model.teacher_text import teacher_text
 from aligncap.training.align import build_model
 from aligncap.training.collate import StudentBatch, TeacherPrompts
-from aligncap.training.data import Clip, main_label, read_manifest
+from aligncap.training.data import Clip, main_label, pad_states, read_manifest
 from aligncap.training.examples import Examples, Windows
 from aligncap.training.networks import Student
 from aligncap.training.recipe import Recipe, load_recipe
@@ -76,20 +76,24 @@ def main() -> None:
     parser.add_argument("--base", required=True, help="a run with features, warm start and teacher")
     parser.add_argument("--output", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--seeds", type=int, default=3, help="of the first two arms; the others have one")
+    parser.add_argument("--seeds", type=int, default=3, help="of arms named by --arm; else of the first two")
     parser.add_argument("--arm", action="append", choices=[*ARMS, *UNTRAINED], help="repeatable; default: all")
     parser.add_argument("--limit", type=int, default=100, help="clips a corpus and split")
+    parser.add_argument(
+        "--split", action="append", choices=["dev", "zero_shot"], help="repeatable: clips of these; default: both"
+    )
     parser.add_argument("--markdown", type=Path, help="also write the tables here")
     arguments = parser.parse_args()
     manifest, base, output = arguments.manifest.resolve(), Path(arguments.base).resolve(), arguments.output
     everything = load_recipe(base / "recipe.yaml", [f"manifest={manifest}", f"base={base}", f"output={base}"])
     output.mkdir(parents=True, exist_ok=True)
     run = Run(everything)
-    clips = test_clips(manifest, arguments.limit)
+    clips = test_clips(manifest, arguments.limit, arguments.split or ["dev", "zero_shot"])
     voices = measured_voices(clips, output / "voices.json")
     wanted = arguments.arm or [*UNTRAINED, *ARMS]
     for name in wanted:
-        for seed in range(arguments.seeds if name in list(ARMS)[:2] else 1):
+        many = name in ARMS and name in (arguments.arm or list(ARMS)[:2])
+        for seed in range(arguments.seeds if many else 1):
             folder = output / folder_name(name, seed)
             if (folder / "numbers.json").is_file():
                 continue
@@ -115,10 +119,10 @@ def main() -> None:
         arguments.markdown.write_text(f"{head}\n\n{text}\n")
 
 
-def test_clips(manifest: Path, limit: int) -> list[Clip]:
-    """At most ``limit`` clips of each corpus of dev and of zero_shot, drawn at random."""
+def test_clips(manifest: Path, limit: int, splits: Sequence[str]) -> list[Clip]:
+    """At most ``limit`` clips of each corpus of these splits, drawn at random."""
     rng = np.random.default_rng(0)
-    clips = [clip for clip in read_manifest(manifest) if clip.split != "train" and main_label(clip) is not None]
+    clips = [clip for clip in read_manifest(manifest) if clip.split in splits and main_label(clip) is not None]
     chosen = []
     for group in sorted({(clip.split, clip.corpus) for clip in clips}):
         members = [clip for clip in clips if (clip.split, clip.corpus) == group]
@@ -155,8 +159,9 @@ def student(recipe: Recipe, run: Run, clips: Sequence[Clip], folder: Path) -> di
 
 
 def captioned(captioner: Captioner, clips: Sequence[Clip], sampling: Sampling | None = None) -> Iterator[str]:
-    """Captions of clips, in order; those of failures are empty."""
-    for result in captioner.stream([str(clip.audio) for clip in clips], batch_size=BATCH, sampling=sampling):
+    """Captions of clips, in order and as the model writes them at first; those of failures are empty."""
+    paths = [str(clip.audio) for clip in clips]
+    for result in captioner.stream(paths, batch_size=BATCH, sampling=sampling, verify=False):
         record = result.to_dict()
         if record.get("start", 0) == 0:  # of a long clip its first stretch
             yield str(record.get("caption", ""))
@@ -164,11 +169,14 @@ def captioned(captioner: Captioner, clips: Sequence[Clip], sampling: Sampling | 
 
 @torch.no_grad()
 def divergence(recipe: Recipe, run: Run, captioner: Captioner, count: int = 64) -> float:
-    """KL of the student from the teacher, a response token, on the captions of dev clips."""
+    """KL of the student from the teacher, a response token, on the captions of dev clips, prompted as at inference."""
     stage = replace(recipe.align, lambda_kd=1.0, divergence="forward", temperature=1.0, top_k=0)
     teacher = load_teacher(recipe, Path(recipe.base) / "teacher", captioner.model.language_model)
     data = run.data("dev").select(run.captioned("dev"))
-    examples = Examples(data, recipe.captions, 0)
+    heard = [captioner.model.hear_states(*pad_states([states])) for states in data.states]
+    hypotheses = torch.cat([speech.emotion_logits for speech in heard])
+    rules = replace(recipe.captions, clue_trust=0.0)
+    examples = Examples(data, rules, 0, hypotheses, captioner.model.config.emotions)
     collate = StudentBatch(captioner.processor, data, TeacherPrompts(teacher.processor, data), None)
     network = Student(captioner.model, stage).eval()
     windows = Windows(examples, count // BATCH, BATCH)

@@ -21,13 +21,15 @@ FEWEST_SPEAKERS = 5
 def tables(output: Path, names: Sequence[str], clips: Sequence[Clip], voices: dict[str, list[tuple[str, str]]]) -> str:
     """All the tables as Markdown: emotions, hallucinations, and the difference that distillation makes."""
     arms = {name: found for name in names if (found := _captions(output, name))}
+    splits = sorted({clip.split for clip in clips})
     lines = [
-        "| system | seeds | dev | zero_shot | wrong on training clips, greedy | sampled at T=1 | KL to the teacher |",
-        "|---|--:|---|---|--:|--:|--:|",
+        f"| system | seeds | {' | '.join(splits)} | wrong on training clips, greedy | sampled at T=1 | "
+        "KL to the teacher |",
+        f"|---|--:|{'---|' * len(splits)}--:|--:|--:|",
     ]
     for name, seeds in arms.items():
         numbers = _numbers(output, name, len(seeds))
-        cells = [str(recall(seeds, clips, split)) for split in ("dev", "zero_shot")]
+        cells = [str(recall(seeds, clips, split)) for split in splits]
         lines.append(f"| {name} | {len(seeds)} | {' | '.join(cells)} | {' | '.join(numbers)} |")
     lines += [
         "",
@@ -78,16 +80,16 @@ def recall(
 
 
 def _differences(arms: dict[str, list[dict[str, str]]], clips: Sequence[Clip]) -> list[str]:
-    """Each system less cross-entropy alone."""
-    base = arms.get("CE only")
-    if base is None:
-        return []
-    lines = ["", "| less CE only | dev | zero_shot |", "|---|---|---|"]
+    """Each system less cross-entropy alone; with the same share of the captions, where it had but a share."""
+    splits = sorted({clip.split for clip in clips})
+    lines = ["", f"| less CE only | {' | '.join(splits)} |", f"|---|{'---|' * len(splits)}"]
     for name, seeds in arms.items():
-        if name != "CE only":
-            cells = [str(recall(seeds, clips, split, base)) for split in ("dev", "zero_shot")]
+        _, comma, share = name.partition(", ")
+        base = arms.get(f"CE only{comma}{share}")
+        if base is not None and not name.startswith("CE only"):
+            cells = [str(recall(seeds, clips, split, base)) for split in splits]
             lines.append(f"| {name} | {' | '.join(cells)} |")
-    return lines
+    return lines if len(lines) > 3 else []
 
 
 def _hallucination_row(
