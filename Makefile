@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq instal
 
 RECENT := import sys; v = sys.version_info; sys.exit(v < (3, 10) and "AlignCap needs Python 3.10 or later, not %d.%d; choose with: make install PYTHON=python3.12" % v[:2])
 
-.PHONY: help install demo test lint format lock clean
+.PHONY: help install demo test lint format docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## show the targets
@@ -49,6 +49,9 @@ format: install  ## let ruff rewrite the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+docs: install  ## build the documentation into site/ (its search needs a server: python -m http.server -d site)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 lock:  ## pin the packages of the extra `dev` anew (needs uv; delete requirements/dev.txt to upgrade them all)
 	$(UV) pip compile --quiet --universal --python-version 3.10 --extra dev --generate-hashes --no-annotate \
 	  --no-emit-index-url --no-emit-package torch --constraints requirements/torch.txt \
@@ -56,4 +59,4 @@ lock:  ## pin the packages of the extra `dev` anew (needs uv; delete requirement
 	  --output-file requirements/dev.txt pyproject.toml
 
 clean:  ## remove the virtual environment and caches of the tools
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,10 +13,13 @@ from aligncap.cli import (
     benchmark,
     calibrate,
     caption,
+    card,
     classify,
     clues,
+    config,
     corpora,
     evaluate,
+    info,
     judge,
     manifest,
     pairs,
@@ -30,7 +33,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,  # plain help, which keeps its lines where it is piped
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -45,6 +48,8 @@ app.command()(evaluate.evaluate)
 app.command()(benchmark.benchmark)
 app.command()(baseline.baseline)
 app.command()(serve.serve)
+app.command()(info.info)
+app.add_typer(card.app, name="card")
 app.add_typer(judge.app, name="judge")
 app.add_typer(corpora.app, name="corpora")
 app.add_typer(manifest.app, name="manifest")
@@ -62,6 +67,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -70,6 +76,7 @@ def _options(
 
     Begin with: aligncap caption RECORDING
     """
+    config.apply_config(context)
 
 
 def main() -> None:

@@ -9,6 +9,8 @@ from aligncap.captions import emotions_in
 __all__ = ["NO_LABEL", "best_label", "caption_label", "to_label_set"]
 
 NO_LABEL = "none"
+"""Stands for the label of a caption that names none of a corpus's."""
+
 # What counts as what, where a corpus does not use a label; nothing else is ever mapped.
 _NEAREST = {
     "calm": "neutral",

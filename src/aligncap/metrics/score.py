@@ -73,6 +73,7 @@ METRICS = _table(
     Metric("self_bleu", "Self-BLEU-4", 0, 1, False, "mean", "Zhu et al. 2018"),
     Metric("repetition", "Repeated 4-grams", 0, 1, False, "mean", "Welleck et al. 2020 (seq-rep-4)"),
 )
+"""Name of a metric → what it is called, its range, whether higher is better, and how it is computed."""
 
 
 def check_pairs(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> None:

@@ -30,6 +30,7 @@ from aligncap.objectives.tokens import Reduction, as_float, checked_reduction, i
 __all__ = ["Divergence", "align_loss_from_hidden", "distillation"]
 
 Divergence: TypeAlias = Literal["forward", "reverse", "js"]
+"""KL(teacher ‖ student), KL(student ‖ teacher), or generalised Jensen-Shannon."""
 
 
 def distillation(
