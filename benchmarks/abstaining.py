@@ -37,16 +37,20 @@ def main() -> None:
     rows = {row.id: row for row in read_manifest(arguments.manifest) if row.split == arguments.split}
     by_audio = {str((arguments.manifest.parent / str(row.audio)).resolve()): row for row in rows.values()}
     judged: dict[str, list[tuple[Row, float, bool]]] = {}
+    surprise = []
     for line in arguments.captions.read_text(encoding="utf-8").splitlines():
         record = json.loads(line)
         row = by_audio.get(str(Path(record["audio"]).resolve()))
         if row is None or "caption" not in record or not (labels := facts_of(row).emotions):
             continue
         wrong = main_emotion(record["caption"]) not in dict(labels)
+        surprise.append(-np.log(max(record["emotions"].get(labels[0][0], 0.0), 1e-4)))
         judged.setdefault(row.corpus, []).append((row, max(record["emotions"].values()), wrong))
     lines = [
         f"{sum(map(len, judged.values()))} captions of split {arguments.split}; corpora: {', '.join(sorted(judged))}; "
-        "95 % intervals over speakers, seed 0.",
+        "95 % intervals over speakers, seed 0. "
+        f"`emotions`: negative log-likelihood of the label {np.mean(surprise):.3f} nats, mean confidence "
+        f"{np.mean([item[1] for items in judged.values() for item in items]):.3f}.",
         "",
         "| threshold | coverage | captions left that name a wrong emotion |",
         "|--:|--:|--:|",

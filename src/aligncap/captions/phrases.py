@@ -89,7 +89,8 @@ class PhraseTable(Generic[_V]):
 @cache
 def load_data(name: str) -> Any:
     """A data file of this package, parsed once."""
-    return yaml.safe_load(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times as fast, where libyaml is there
+    return yaml.load(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"), Loader=loader)
 
 
 def expanded(phrases: Iterable[str]) -> Iterator[str]:
