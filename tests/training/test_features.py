@@ -92,7 +92,7 @@ def test_other_clue_code_measures_again_and_hears_nothing_again(
     clips: list[Clip], model: ModelRecipe, tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(clips, model, tmp_path / "cache")
-    monkeypatch.setattr(features, "_clues_version", lambda: "other")
+    monkeypatch.setattr(features, "code_version", lambda _: "other")
     monkeypatch.setattr(features, "_Encoder", lambda model: pytest.fail("the encoder is not needed"))
     run(clips, model, tmp_path / "cache")
     assert len(made) == 8

@@ -91,6 +91,7 @@ def save(folder: Path, about: dict[str, Any], tensors: dict[str, torch.Tensor]) 
 
 
 def _heard(data: TrainingSet) -> Labelled:
+    data = data.select([row for row in range(len(data)) if not data.targets[row].all()])  # all: nothing is known
     corpora = [clip.corpus for clip in data.clips]
     return Labelled(_stack(data), data.targets, data.allowed, data.weights, corpora)
 
@@ -104,7 +105,7 @@ def _measured(run: Run, recipe: Recipe) -> tuple[Labelled, Labelled]:
     clips = [clip for clip in run.clips if clip.split in ("train", "dev")]
     targets, allowed = label_sets(run.clips, EMOTIONS, recipe.corpora)
     place = {clip.id: number for number, clip in enumerate(run.clips)}
-    clips = [clip for clip in clips if targets[place[clip.id]].any()]
+    clips = [clip for clip in clips if targets[place[clip.id]].any() and not targets[place[clip.id]].all()]
     with progress_bar() as bar:
         task = bar.add_task("measuring voices", total=len(clips))
         voices = measure_voices(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from aligncap.checkpoints import EMBEDDED
 from aligncap.errors import AlignCapError
+from aligncap.hashing import file_sha256
 
 if TYPE_CHECKING:
     from aligncap.captioner.results import Caption, Classification, Failure
@@ -56,7 +56,7 @@ class SystemSpec:
     def folder(self) -> Path | None:
         """Where its files are; None of a Hub name."""
         if self.source == "embedded":
-            return Path(str(resources.files("aligncap.checkpoints") / "embedded"))
+            return EMBEDDED
         path = Path(self.source).expanduser()
         return path if path.is_dir() else None
 
@@ -179,11 +179,7 @@ def _dtype(loading: Loading, found: Any) -> str:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+        return file_sha256(path)
     except OSError as error:
         raise AlignCapError(f"{path}: it cannot be read: {error.strerror or error}") from error
-    return digest.hexdigest()

@@ -254,12 +254,12 @@ class Captioner:
         listened = self._listen(clips, prompt)
         emotions = [dict(zip(self._labels, row, strict=True)) for row in listened.emotions.tolist()]
         written = self._write(listened, clips, num_captions, sampling)
-        if verify and sampling is None and can_verify(prompt):
+        judged = verify if can_verify(prompt) else False
+        if judged and sampling is None:
             self._write_again(clips, prompt, listened, emotions, written)
         captions = []
         for clip, clue, heard, (texts, cut) in zip(clips, listened.clues, emotions, written, strict=True):
-            judged = bool(verify) and can_verify(prompt)
-            text, *others = [_checked(text, prompt, heard, clip, verify if judged else False) for text in texts]
+            text, *others = [_checked(text, prompt, heard, clip, judged) for text in texts]
             captions.append(
                 Caption(
                     id=clip.id,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from importlib import resources
 from pathlib import Path
 
 import torch
 
 from aligncap.captioner.captioner import Captioner
+from aligncap.checkpoints import EMBEDDED
 from aligncap.errors import AlignCapError, CheckpointError
 from aligncap.model import AlignCapForConditionalGeneration, AlignCapProcessor
 
@@ -81,10 +81,9 @@ def _locate(checkpoint: str | os.PathLike[str]) -> tuple[str, str]:
     """Where a checkpoint is, and what to call it."""
     given = os.fspath(checkpoint)
     if given == "embedded":
-        folder = resources.files("aligncap.checkpoints") / "embedded"
-        if not folder.is_dir():
+        if not EMBEDDED.is_dir():
             raise CheckpointError("embedded: this installation lacks the checkpoint; install aligncap again")
-        return str(folder), given
+        return str(EMBEDDED), given
     path = Path(given).expanduser()
     if given and path.is_dir():
         return str(path), path.resolve().name

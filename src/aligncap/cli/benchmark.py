@@ -7,10 +7,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aligncap.cli.options import Device, Dtype, Threads
 from aligncap.cli.scoring import Told, dumped, no_rows, save, scoring_bar, sentence_encoder
 from aligncap.errors import AlignCapError
 
@@ -50,14 +51,9 @@ def benchmark(
         str | None, typer.Option(metavar="TEXT", help="The instruction, if not the usual one.", show_default=False)
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, metavar="N", help="Stretches run together.")] = 8,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto: a GPU where there is one.")
-    ] = "auto",
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16", "int8"],
-        typer.Option(help="auto: bfloat16 on CUDA, else float32. int8: faster on the CPU."),
-    ] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.")] = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    threads: Threads = None,
     similarity: Annotated[
         bool, typer.Option("--similarity", help="Also sentence similarity; needs its base weights.")
     ] = False,

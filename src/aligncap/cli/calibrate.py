@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from aligncap.captioner.results import Failure
 from aligncap.cli.caption import collect, describe, load_captioner
+from aligncap.cli.options import Checkpoint, Device, Quiet, Threads
 from aligncap.cli.output import Console
 
 __all__ = ["calibrate"]
@@ -25,14 +26,10 @@ def calibrate(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The calibration, such as my.calib.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
-    checkpoint: Annotated[
-        str, typer.Option(metavar="NAME|DIR", help="embedded, a folder, or a Hub name.")
-    ] = "embedded",
-    device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto: a GPU where there is one.")
-    ] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")] = False,
+    checkpoint: Checkpoint = "embedded",
+    device: Device = "auto",
+    threads: Threads = None,
+    quiet: Quiet = False,
 ) -> None:
     """Calibrate on your own recordings: no labels, no training.
 

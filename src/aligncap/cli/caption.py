@@ -13,6 +13,7 @@ import typer
 from aligncap.captioner.journal import Done
 from aligncap.captioner.sampling import Sampling
 from aligncap.cli.captioning import Job, checkpoint_identity, content_hash, open_journal
+from aligncap.cli.options import Checkpoint, Device, Dtype, Quiet, Threads
 from aligncap.cli.output import Console
 from aligncap.cli.recordings import check_recordings_output, collect, describe, format_of, load_captioner, names_of
 from aligncap.cli.sinks import CaptionFormat, Place, caption_format, make_sinks
@@ -110,9 +111,7 @@ def caption(
             "also drop what is still doubtful, and tell no emotion where none is likely enough.",
         ),
     ] = "on",
-    checkpoint: Annotated[
-        str, typer.Option(metavar="NAME|DIR", help="embedded, a folder, or a Hub name.")
-    ] = "embedded",
+    checkpoint: Checkpoint = "embedded",
     calibration: Annotated[
         str | None,
         typer.Option(
@@ -121,15 +120,10 @@ def caption(
             "different emotions, first.",
         ),
     ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto: a GPU where there is one.")
-    ] = "auto",
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16", "int8"],
-        typer.Option(help="auto: bfloat16 on CUDA, else float32. int8: faster on the CPU, in other words at times."),
-    ] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")] = False,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    threads: Threads = None,
+    quiet: Quiet = False,
 ) -> None:
     """Describe the emotion in recordings.
 

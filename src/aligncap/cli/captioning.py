@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +13,13 @@ import typer
 
 from aligncap.captioner.journal import Done, begin, read_done, run_file
 from aligncap.captioner.results import Failure, Result
+from aligncap.checkpoints import EMBEDDED
 from aligncap.cli.output import Console
 from aligncap.cli.recordings import check_recordings_output, describe, names_of
 from aligncap.cli.sinks import DOCUMENT_FORMATS
 from aligncap.cli.tally import Durations
 from aligncap.errors import AlignCapError
+from aligncap.hashing import file_sha256, text_hash
 
 if TYPE_CHECKING:
     from aligncap.audio import Turn
@@ -173,9 +173,7 @@ class Job:
 
 def checkpoint_identity(checkpoint: str) -> str:
     """Tells checkpoints apart: by what is in their files; those of the Hub, by their names."""
-    folder = Path(checkpoint).expanduser()
-    if checkpoint == "embedded":
-        folder = Path(str(resources.files("aligncap.checkpoints") / "embedded"))
+    folder = EMBEDDED if checkpoint == "embedded" else Path(checkpoint).expanduser()
     return f"{checkpoint} {content_hash(folder)}" if folder.is_dir() else checkpoint
 
 
@@ -183,12 +181,7 @@ def content_hash(path: Path) -> str:
     """Of a file, or of the files in a directory and their names; empty where there is nothing."""
     if not path.exists():
         return ""
-    digest = hashlib.sha256()
-    files = sorted(item for item in path.iterdir() if item.is_file()) if path.is_dir() else [path]
-    for file in files:
-        if path.is_dir():
-            digest.update(f"{file.name}/{file.stat().st_size}/".encode(errors="surrogateescape"))
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()[:16]
+    if not path.is_dir():
+        return file_sha256(path)[:16]
+    files = sorted(item for item in path.iterdir() if item.is_file())
+    return text_hash(f"{file.name!a} {file_sha256(file)}" for file in files)

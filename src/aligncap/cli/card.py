@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aligncap.checkpoints import EMBEDDED
 from aligncap.cli.output import Output, check_output
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ def model(
     _check(output, overwrite, given)
     if split and manifest is None:
         raise typer.BadParameter("it is of a manifest: give --manifest", param_hint="--split")
-    folder = Path(str(resources.files("aligncap.checkpoints") / "embedded")) if checkpoint == "embedded" else None
-    folder = folder or Path(checkpoint).expanduser()
+    folder = EMBEDDED if checkpoint == "embedded" else Path(checkpoint).expanduser()
     read = read_checkpoint(folder)
     tables = _tables(scores) if scores is not None else ""
     counts, bad = _counts(manifest, split, "--manifest") if manifest is not None else (None, 0)

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from aligncap.captioner.results import Classification, Failure, Format, Formatter, printable
 from aligncap.cli.caption import check_recordings_output, collect, format_of, load_captioner
+from aligncap.cli.options import CalibrationFile, Checkpoint, Device, Dtype, Quiet, Threads
 from aligncap.cli.output import Console, Output
 
 __all__ = ["classify"]
@@ -46,21 +47,12 @@ def classify(
         int,
         typer.Option(min=1, metavar="N", help="Stretches classified together: more is faster, and bigger."),
     ] = 8,
-    checkpoint: Annotated[
-        str, typer.Option(metavar="NAME|DIR", help="embedded, a folder, or a Hub name.")
-    ] = "embedded",
-    calibration: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Made by `aligncap calibrate`.", show_default=False)
-    ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto: a GPU where there is one.")
-    ] = "auto",
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16", "int8"],
-        typer.Option(help="auto: bfloat16 on CUDA, else float32. int8: faster on the CPU."),
-    ] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")] = False,
+    checkpoint: Checkpoint = "embedded",
+    calibration: CalibrationFile = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    threads: Threads = None,
+    quiet: Quiet = False,
 ) -> None:
     """Tell which of your labels fits each recording, and how probably.
 

@@ -14,6 +14,7 @@ import typer
 
 from aligncap.captioner.results import Failure, Format, csv_line, json_line, printable
 from aligncap.cli.caption import check_recordings_output, collect, format_of
+from aligncap.cli.options import Quiet
 from aligncap.cli.output import Console, Output
 from aligncap.errors import AlignCapError, AudioError
 
@@ -60,7 +61,7 @@ def clues(
         Path | None,
         typer.Option(metavar="DIR", help="Also draw each recording into this folder, as PNG (needs matplotlib)."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Measure pitch, pace, pauses, dynamics and quality of the voice, and say what is out of the ordinary.
 

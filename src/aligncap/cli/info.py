@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
-from importlib import resources, util
+from importlib import util
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -233,14 +233,13 @@ def _weights(store: Store | None) -> dict[str, Any]:
 
 
 def _checkpoint() -> dict[str, Any] | None:
-    import hashlib
-
     from aligncap.cards.markdown import read_front_matter
+    from aligncap.checkpoints import EMBEDDED
+    from aligncap.hashing import file_sha256
 
-    folder = resources.files("aligncap.checkpoints") / "embedded"
     try:
-        card = (folder / "README.md").read_text(encoding="utf-8")
-        weights = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+        card = (EMBEDDED / "README.md").read_text(encoding="utf-8")
+        weights = file_sha256(EMBEDDED / "model.safetensors")
     except OSError:
         return None
     title = re.search(r"^# (.+)$", card, re.MULTILINE)

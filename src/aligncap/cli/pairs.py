@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aligncap.cli.options import Device, Threads
 from aligncap.cli.output import check_output, progress_bar
 from aligncap.errors import AlignCapError, MissingExtraError
 
@@ -54,10 +55,8 @@ def sample(
     greedy: Annotated[bool, typer.Option(help="Take the likeliest caption too.")] = True,
     seed: _Seed = 0,
     batch_size: Annotated[int, typer.Option(min=1, metavar="N", help="Clips run together.")] = 8,
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto: a GPU where there is one.")] = (
-        "auto"
-    ),
-    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.")] = None,
+    device: Device = "auto",
+    threads: Threads = None,
     overwrite: _Overwrite = False,
     quiet: _Quiet = False,
 ) -> None:

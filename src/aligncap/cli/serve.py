@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from aligncap.cli.options import CalibrationFile, Checkpoint, Device, Dtype, Threads
 from aligncap.cli.recordings import load_captioner
 from aligncap.errors import AlignCapError
 
@@ -47,20 +48,11 @@ def serve(
     timeout: Annotated[
         float, typer.Option(min=0.1, metavar="S", help="From a request's beginning to its answer.")
     ] = 300,
-    checkpoint: Annotated[
-        str, typer.Option(metavar="NAME|DIR", help="embedded, a folder, or a Hub name.")
-    ] = "embedded",
-    calibration: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Made by `aligncap calibrate`.", show_default=False)
-    ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto: a GPU where there is one.")
-    ] = "auto",
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16", "int8"],
-        typer.Option(help="auto: bfloat16 on CUDA, else float32. int8: faster on the CPU."),
-    ] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.")] = None,
+    checkpoint: Checkpoint = "embedded",
+    calibration: CalibrationFile = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    threads: Threads = None,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], typer.Option(help="Of the log, lines of JSON on standard error.")
     ] = "info",

@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ from aligncap.corpora.row import Row
 from aligncap.errors import AudioError
 from aligncap.evaluation.journal import Journal
 from aligncap.evaluation.notes import Note
+from aligncap.hashing import code_version
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,7 +139,7 @@ def _measured(row: Row, folder: Path, before: Mapping[str, Any] | None, plots: b
         recording = hashlib.blake2b(audio_path(row.audio, folder).read_bytes(), digest_size=16).hexdigest()
     except OSError:
         recording = ""
-    key = {"recording": recording, "start": row.start, "end": row.end, _KEY: _version()}
+    key = {"recording": recording, "start": row.start, "end": row.end, _KEY: code_version("aligncap.clues")}
     if before is not None and not recording:
         return before
     if before is not None and (before["contour"] or not plots) and key.items() <= before.items():
@@ -159,13 +158,3 @@ def _with_clues(row: Row, found: Mapping[str, Any] | None) -> Row:
     if found is None or "words" in row.clues:
         return row
     return replace(row, clues={**found, **row.clues})
-
-
-@cache
-def _version() -> str:
-    """Hash of the code and the thresholds that measure."""
-    digest = hashlib.sha256()
-    for entry in sorted(resources.files("aligncap.clues").iterdir(), key=lambda entry: entry.name):
-        if entry.name.endswith((".py", ".yaml")):
-            digest.update(entry.read_bytes())
-    return digest.hexdigest()[:16]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+
+from aligncap.hashing import file_sha256
 
 __all__ = ["latest", "problem", "prune", "seal"]
 
@@ -23,7 +24,7 @@ def seal(folder: Path, key: str) -> None:
         folder: the checkpoint.
         key: hash of all that the run's state depends on.
     """
-    files = {str(path.relative_to(folder)): _hash(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = {str(path.relative_to(folder)): file_sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     path = folder / MANIFEST
     with path.open("w") as file:
         json.dump({"key": key, "sha256": files}, file, indent=2)
@@ -51,7 +52,7 @@ def problem(folder: Path, key: str) -> str | None:
         path = folder / name
         if not path.is_file():
             return f"torn: {name} is missing"
-        if _hash(path) != digest:
+        if file_sha256(path) != digest:
             return f"torn: {name} is not what was written"
     return None
 
@@ -83,11 +84,3 @@ def prune(folder: Path, keep: int) -> None:
 def _numbered(folder: Path) -> list[tuple[int, Path]]:
     found = [(_NAME.fullmatch(path.name), path) for path in folder.glob("checkpoint-*") if path.is_dir()]
     return [(int(match.group(1)), path) for match, path in found if match]
-
-
-def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

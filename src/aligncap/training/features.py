@@ -16,7 +16,6 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 from aligncap.audio import read_audio
 from aligncap.clues import clue_words, measure
 from aligncap.errors import AudioError, AudioTooShortError
+from aligncap.hashing import code_version, text_hash
 from aligncap.training.augment import augment
 from aligncap.training.data import Clip
 from aligncap.training.progress import is_main_process, progress_bar, say
@@ -72,7 +72,7 @@ class _Shard:
 
     @property
     def clues(self) -> Path:
-        return self.place.with_suffix(f".clues-{_clues_version()}.json")
+        return self.place.with_suffix(f".clues-{code_version('aligncap.clues')}.json")
 
     @property
     def done(self) -> bool:
@@ -105,7 +105,7 @@ def extract(
     shards = []
     for start in range(0, len(clips), _SHARD):
         part = list(clips[start : start + _SHARD])
-        digest = _hash(f"{clip.id} {found[clip.audio]} {clip.row.start} {clip.row.end}" for clip in part)
+        digest = text_hash(f"{clip.id} {found[clip.audio]} {clip.row.start} {clip.row.end}" for clip in part)
         places = [root / name / digest for root in (folder, base) if root is not None]
         options = [_Shard(part, place, seed if augmented else None) for place in places]
         shards.append(next((shard for shard in options if shard.done), options[0]))
@@ -217,7 +217,7 @@ def _settings(model: ModelRecipe, seed: int | None) -> tuple[str, dict[str, Any]
         "max_seconds": defaults.max_seconds,
         "augmented": seed,
     }
-    return _hash([json.dumps(content)]), content
+    return text_hash([json.dumps(content)]), content
 
 
 def _cut(samples: NDArray[np.float32], clip: Clip) -> NDArray[np.float32]:
@@ -242,13 +242,6 @@ def _max_samples() -> int:
     return int(AlignCapConfig().max_seconds * 16_000)
 
 
-@cache
-def _clues_version() -> str:
-    """Hash of the code and the thresholds that measure clues."""
-    files = [entry for entry in resources.files("aligncap.clues").iterdir() if entry.name.endswith((".py", ".yaml"))]
-    return _hash(f"{entry.name} {entry.read_text(encoding='utf-8')}" for entry in sorted(files, key=lambda f: f.name))
-
-
 def _digests(clips: Iterable[Clip], folder: Path, base: Path | None) -> dict[Path, str]:
     """Hash of the content of each recording; read again only where size or time of change differ."""
     known: dict[str, list[Any]] = {}
@@ -271,13 +264,6 @@ def _digests(clips: Iterable[Clip], folder: Path, base: Path | None) -> dict[Pat
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / "digests.json", known)
     return out
-
-
-def _hash(parts: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.encode() + b"\n")
-    return digest.hexdigest()[:16]
 
 
 def _write(path: Path, content: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from aligncap.checkpoints import EMBEDDED
 from aligncap.errors import AlignCapError, CheckpointError, RecipeError
 from aligncap.model import AlignCapForConditionalGeneration, AlignCapProcessor
 from aligncap.preferences.pairs import Pair, read_pairs
@@ -119,7 +119,7 @@ def aligned_checkpoint(recipe: Recipe) -> Path:
     """
     given = recipe.prefer.checkpoint
     if given == "embedded":
-        return Path(str(resources.files("aligncap.checkpoints") / "embedded"))
+        return EMBEDDED
     folders = [Path(given)] if given else [Path(run) / "checkpoint" for run in (recipe.output, recipe.base) if run]
     for folder in folders:
         if (folder / "model.safetensors").is_file():

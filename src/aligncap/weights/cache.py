@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aligncap.errors import WeightsDiskError, WeightsHashError
+from aligncap.hashing import file_sha256
 
 if TYPE_CHECKING:
     from aligncap.weights.catalog import Entry
@@ -106,16 +107,9 @@ def file_chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    for chunk in file_chunks(path):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
 def has_hash(path: Path, sha256: str) -> bool:
     """Whether the file exists and has that SHA-256."""
-    return path.is_file() and _sha256(path) == sha256
+    return path.is_file() and file_sha256(path) == sha256
 
 
 def sync(path: Path) -> None:
@@ -169,7 +163,7 @@ def adopt(source: Path, target: Path, sha256: str, what: str) -> None:
     Raises:
         WeightsHashError: it is another file.
     """
-    _require(_sha256(source), sha256, what)
+    _require(file_sha256(source), sha256, what)
     target.parent.mkdir(parents=True, exist_ok=True)
     sync(source)
     source.replace(target)
@@ -221,7 +215,7 @@ def write_manifest(directory: Path, entry: Entry) -> None:
     for name, path in _files(directory).items():
         path.chmod(0o644)  # safetensors writes 0600, of no use in a cache that several users share
         sync(path)
-        files[name] = {"size": path.stat().st_size, "sha256": _sha256(path)}
+        files[name] = {"size": path.stat().st_size, "sha256": file_sha256(path)}
     path = directory / MANIFEST
     path.write_text(json.dumps({**_identity(entry), "files": files}, indent=2) + "\n", encoding="utf-8")
     sync(path)

@@ -1,0 +1,22 @@
+"""Options that several commands have, so that they are called, explained and checked alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = ["CalibrationFile", "Checkpoint", "Device", "Dtype", "Quiet", "Threads"]
+
+Checkpoint = Annotated[str, typer.Option(metavar="NAME|DIR", help="embedded, a folder, or a Hub name.")]
+CalibrationFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Made by `aligncap calibrate`.", show_default=False)
+]
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto: a GPU where there is one.")]
+Dtype = Annotated[
+    Literal["auto", "float32", "bfloat16", "float16", "int8"],
+    typer.Option(help="auto: bfloat16 on CUDA, else float32. int8: faster on the CPU, in other words at times."),
+]
+Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")]
