@@ -19,6 +19,7 @@ from aligncap.captioner import Caption, Captioner, Failure, loading
 from aligncap.captioner import captioner as captioner_module
 from aligncap.captioner import cutting as cutting_module
 from aligncap.captioner import stretches as stretches_module
+from aligncap.clues.words import ClueWord
 from aligncap.errors import AlignCapError, CheckpointError, PromptError
 from aligncap.testing import LLM_FAMILIES, SPEECH_FAMILIES
 
@@ -362,6 +363,15 @@ def test_automatic_device(monkeypatch) -> None:
 
 
 def test_without_the_embedded_checkpoint(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(loading.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(loading, "EMBEDDED", tmp_path / "none")
     with pytest.raises(CheckpointError, match="install aligncap again"):
         aligncap.load()
+
+
+@pytest.mark.parametrize(("clues", "begins"), [(["emotions", "voice"], "Feeling:"), (["voice"], "Voice:"), ([], "")])
+def test_prompts_carry_the_clues_that_the_model_knows(captioner: Captioner, clip, monkeypatch, clues, begins) -> None:
+    monkeypatch.setattr(captioner.model.config, "clues", clues)
+    monkeypatch.setattr("aligncap.captioner.stretches.clue_words", lambda _: [ClueWord("pace", "slow", "slow")])
+    (result,) = captioner.caption((clip(1), RATE))
+    assert result.clues.startswith(begins)
+    assert bool(result.clues) == bool(begins)

@@ -62,6 +62,14 @@ def test_a_beginning_is_not_chosen_always() -> None:
     assert [pair.chosen for pair in pairs].count(GOOD) == 5
 
 
+def test_silence_about_the_voice_is_not_preferred_unless_asked_for() -> None:
+    silent, wrong = "The speaker sounds sad.", "The speaker sounds sad, and the pitch is high."
+    clips = [clip(silent, wrong, id=f"c/{n}") for n in range(6)]
+    rows = {one.id: replace(ROW, id=one.id) for one in clips}
+    assert Builder(rows, BuildRules(balance=0.0, match_lengths=False)).build(clips) == []
+    assert len(Builder(rows, BuildRules(**AS_IT_COMES)).build(clips)) == 6
+
+
 def test_chosen_captions_take_turns() -> None:
     others = [f"The speaker {verb} sadly, and the pitch stays low." for verb in ("talks", "speaks")]
     wrong = [f"The speaker sounds {word}." for word in ("angry", "happy", "afraid")]
