@@ -1,4 +1,5 @@
-"""Which probabilities should `emotions` carry: the language model's, the emotion head's, or a blend? On dev speakers.
+"""Which probabilities should `emotions` carry: the language model's, the emotion head's, or a blend? How far
+softened? On dev speakers.
 
     python benchmarks/emotion_probabilities.py --manifest DATA/manifest.csv
 
@@ -20,7 +21,7 @@ from aligncap.captions import clue_prompt
 from aligncap.evaluation import best_label
 from aligncap.metrics import macro_recall
 from aligncap.model.configuration import EMOTIONS
-from aligncap.model.likelihood import distinguishing, label_probabilities
+from aligncap.model.likelihood import distinguishing, log_likelihoods
 from aligncap.model.prompt import WORD_INSTRUCTION
 from aligncap.training.data import Clip, label_sets, read_manifest
 from aligncap.training.features import extract
@@ -28,6 +29,7 @@ from aligncap.training.recipe import load_recipe
 from aligncap.training.warm_start import pad_states
 
 WORDS = ("angry", "bored", "calm", "disgusted", "afraid", "happy", "neutral", "sad", "surprised")
+TEMPERATURES = (1.0, 1.5, 2.0, 3.0, 4.0)
 
 
 @torch.inference_mode()
@@ -38,8 +40,15 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=Path("configs/embedded.yaml"))
     parser.add_argument("--checkpoint", default="embedded")
     parser.add_argument("--limit", type=int, default=110, help="clips a corpus")
+    parser.add_argument("--set", nargs="*", default=[], metavar="key=value", help="overrides of the recipe")
+    parser.add_argument(
+        "--told",
+        choices=["emotions", "voice", "nothing"],
+        default="emotions",
+        help="what the clue prompt tells: hypotheses and voice, the voice alone, nothing",
+    )
     arguments = parser.parse_args()
-    recipe = load_recipe(arguments.config, [f"manifest={arguments.manifest}"])
+    recipe = load_recipe(arguments.config, [f"manifest={arguments.manifest}", *arguments.set])
     clips = [clip for clip in read_manifest(arguments.manifest) if clip.split != "zero_shot"]
     features = extract(clips, recipe.model, Path(recipe.output) / "features", workers=recipe.workers)
     captioner = aligncap.load(arguments.checkpoint)
@@ -59,20 +68,27 @@ def main() -> None:
         speech = model.hear_states(*pad_states(states))
         head = speech.emotion_logits.softmax(-1)
         clues = [
-            clue_prompt(list(zip(EMOTIONS, probabilities, strict=True)), features.voice[row])
+            clue_prompt(
+                list(zip(EMOTIONS, probabilities, strict=True)) if arguments.told == "emotions" else [],
+                [] if arguments.told == "nothing" else features.voice[row],
+            )
             for probabilities, row in zip(head.tolist(), rows, strict=True)
         ]
         prompts = processor.prompts(speech.mask.sum(1).tolist(), WORD_INSTRUCTION, clues)
-        told.append(label_probabilities(model, prompts, speech, answers))
+        told.append(log_likelihoods(model, prompts, speech, answers))
         heard.append(head)
     llm, head = torch.cat(told), torch.cat(heard)
     members = [clips[i] for i in chosen]
     targets = torch.from_numpy(label_sets(members, EMOTIONS, recipe.corpora)[0])
-    print("| probabilities | macro recall, restricted | right | confidence | negative log-likelihood |")
-    print("|---|--:|--:|--:|--:|")
-    blends = {f"{share:.0%} language model": share * llm + (1 - share) * head for share in (1.0, 0.7, 0.5, 0.3, 0.0)}
-    for name, probabilities in blends.items():
-        print(f"| {name} | {' | '.join(f'{value:.3f}' for value in judge(probabilities, targets, members))} |")
+    print(
+        "| language model's part | its temperature | macro recall, restricted | right | confidence "
+        "| negative log-likelihood |"
+    )
+    print("|--:|--:|--:|--:|--:|--:|")
+    for share in (1.0, 0.7, 0.5, 0.3, 0.0):
+        for temperature in TEMPERATURES if share else (1.0,):
+            found = judge(share * (llm / temperature).softmax(-1) + (1 - share) * head, targets, members)
+            print(f"| {share:.0%} | {temperature} | {' | '.join(f'{value:.3f}' for value in found)} |")
 
 
 def judge(probabilities: Tensor, targets: Tensor, clips: list[Clip]) -> list[float]:

@@ -143,6 +143,22 @@ def test_overflowing_numbers_are_an_error(captioner: Captioner, clip, monkeypatc
         captioner.caption((clip(1.0), RATE))
 
 
+def test_emotions_blend_the_answer_and_the_head(captioner: Captioner, clip, monkeypatch) -> None:
+    recording = (clip(1.0), RATE)
+    labels = captioner.model.config.emotions
+    monkeypatch.setattr(captioner.model.config, "answer_share", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(captioner_module, "label_probabilities", lambda *_: pytest.fail("the answer is not used"))
+        [head] = captioner.caption(recording)
+    sure = torch.eye(len(labels))[:1]
+    monkeypatch.setattr(captioner_module, "label_probabilities", lambda *_: sure)
+    monkeypatch.setattr(captioner.model.config, "answer_share", 0.25)
+    [blend] = captioner.caption(recording)
+    expected = {label: 0.75 * head.emotions[label] + 0.25 * (label == labels[0]) for label in labels}
+    assert blend.emotions == pytest.approx(expected, abs=2e-4)
+    assert head.caption == blend.caption
+
+
 def test_model_errors_propagate(captioner: Captioner, clip, monkeypatch) -> None:
     def burn(*_):
         raise RuntimeError("the GPU is on fire")

@@ -47,7 +47,7 @@ class _Listened:
         speech: speech embeddings.
         clues: clue prompts.
         inputs: prompts with the instruction that was given.
-        prefix: state after what these and the prompts for one word have in common.
+        prefix: state after what these and the prompts for one word (where they are asked) have in common.
         emotions: (clips, emotions), rows summing to 1.
     """
 
@@ -335,13 +335,15 @@ class Captioner:
         config = self.model.config
         clues = [speech_clues(config, row, clip.voice) for clip, row in zip(clips, heard.tolist(), strict=True)]
         counts = speech.mask.sum(1).tolist()
-        asked, inputs = (
+        inputs, asked = (
             pad_inside(self.model, self.processor.prompts(counts, instruction, clues).to(device))
-            for instruction in (WORD_INSTRUCTION, prompt)
+            for instruction in (prompt, WORD_INSTRUCTION if config.answer_share else prompt)
         )
         prefix = run_prefix(self.model, asked, inputs, speech)
-        # The language model alone is too sure of itself: the mean of both is right as often, with less surprise.
-        emotions = (label_probabilities(self.model, asked, speech, self._answers, prefix) + heard) / 2
+        emotions = heard
+        if config.answer_share:
+            answered = label_probabilities(self.model, asked, speech, self._answers, prefix)
+            emotions = config.answer_share * answered + (1 - config.answer_share) * heard
         if not bool(emotions.isfinite().all()):
             raise AlignCapError(f"the model's numbers overflow in {self.model.dtype}: load it with float32")
         return _Listened(speech, clues, inputs, prefix, emotions)

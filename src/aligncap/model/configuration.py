@@ -80,6 +80,8 @@ class AlignCapConfig(PretrainedConfig):
         system_prompt: text of the system turn.
         clues: what the clue prompt tells that the model was trained with: ``emotions`` (the emotion head's
             hypotheses), ``voice`` (measurements); empty for a model without clue prompts.
+        answer_share: what part of the probabilities of emotions comes from the language model's own one-word answer, in
+            [0, 1]; the rest is the emotion head's. With 0 it is not asked, which is faster.
     """
 
     model_type = "aligncap"
@@ -100,6 +102,7 @@ class AlignCapConfig(PretrainedConfig):
         max_seconds: float = 10.0,
         system_prompt: str = "You listen to speech and describe the emotion in the voice.",
         clues: list[str] | tuple[str, ...] = ("emotions", "voice"),
+        answer_share: float = 0.5,
         **kwargs: Any,
     ) -> None:
         self.speech_config = _sub_config(speech_config)
@@ -114,6 +117,7 @@ class AlignCapConfig(PretrainedConfig):
         self.max_seconds = max_seconds
         self.system_prompt = system_prompt
         self.clues = list(clues)
+        self.answer_share = answer_share
         super().__init__(**kwargs)
 
     @property
