@@ -67,6 +67,7 @@ ARMS = {
 }
 UNTRAINED = ("template", "cascade")
 BATCH = 16
+GREEDY = Sampling(temperature=0)
 
 
 def main() -> None:
@@ -158,8 +159,8 @@ def student(recipe: Recipe, run: Run, clips: Sequence[Clip], folder: Path) -> di
     return numbers
 
 
-def captioned(captioner: Captioner, clips: Sequence[Clip], sampling: Sampling | None = None) -> Iterator[str]:
-    """Captions of clips, in order and as the model writes them at first; those of failures are empty."""
+def captioned(captioner: Captioner, clips: Sequence[Clip], sampling: Sampling = GREEDY) -> Iterator[str]:
+    """Captions of clips (greedy by default), in order, as the model writes them at first; of failures empty ones."""
     paths = [str(clip.audio) for clip in clips]
     for result in captioner.stream(paths, batch_size=BATCH, sampling=sampling, verify=False):
         record = result.to_dict()

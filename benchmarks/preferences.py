@@ -1,4 +1,5 @@
-"""What preference optimisation changes: hallucinations, recall and variety of captions, greedy and drawn at T = 1.
+"""What preference optimisation changes: hallucinations, recall and variety of captions, greedy, with the beginning
+drawn (as `aligncap caption` does), and drawn at T = 1.
 
     python benchmarks/preferences.py --manifest DATA/manifest.csv --checkpoint aligned=embedded \\
         --checkpoint DPO=runs/dpo/preferred --limit 100 --markdown FILE
@@ -25,12 +26,13 @@ from ablation_table import machine, recall
 
 import aligncap
 from aligncap.captioner import Sampling
+from aligncap.captioner.sampling import VARIED
 from aligncap.captions.claims import find_claims
 from aligncap.evaluation.hallucination import evidence_of, judge
 from aligncap.training.data import Clip
 
 FACTUALITY = ("emotion", "no_emotion", "voice_unsupported", "voice_opposite")
-HOW = {"greedy": None, "T = 1": Sampling(temperature=1.0, top_p=1.0)}
+HOW = {"greedy": Sampling(temperature=0), "beginning drawn": VARIED, "T = 1": Sampling(temperature=1.0, top_p=1.0)}
 
 
 def main() -> None:
@@ -66,9 +68,11 @@ def captions_of(name: str, checkpoint: str, clips: Sequence[Clip], output: Path)
     """Captions of the clips, for each way to write them; kept in a file for each checkpoint."""
     path = output / f"{name}.json"
     kept: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.is_file() else {}
-    if any(clip.id not in kept.get(how, {}) for how in HOW for clip in clips):
+    missing = [how for how in HOW if any(clip.id not in kept.get(how, {}) for clip in clips)]
+    if missing:
         captioner = aligncap.load(checkpoint, dtype="float32")
-        for how, sampling in HOW.items():
+        for how in missing:
+            sampling = HOW[how]
             kept[how] = {clip.id: text for clip, text in zip(clips, captioned(captioner, clips, sampling), strict=True)}
         path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
     return {how: [kept[how][clip.id] for clip in clips] for how in HOW}

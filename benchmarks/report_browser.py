@@ -89,11 +89,28 @@ def used(page: Any) -> list[str]:
         played = page.evaluate(PLAY.replace('"audio"', '"li:has(figure.voice) audio"'))
         if not played > 0 or not page.locator("figure.voice .cursor[style*='visible']").count():
             found.append("no line in the plot follows the recording")
-    for button, name in (("All data (JSON)", "report.json"), ("Scores (CSV)", "scores.csv")):
+    for plot in page.locator("#curve svg, #coverage svg").all():
+        if (
+            "; the table has all numbers" not in (plot.get_attribute("aria-label") or "")
+            or not plot.locator("path").count()
+        ):
+            found.append("a curve is empty, or has no text")
+    for details in page.locator("#curve details, #coverage details").all():
+        details.locator("summary").click()
+        if not details.locator("tbody tr").count():
+            found.append("a curve has no table")
+    files = {"All data (JSON)": "report.json", "Scores (CSV)": "scores.csv", "Captions (CSV)": "captions.csv"}
+    if page.locator("#coverage").count():
+        files["Coverage (CSV)"] = "coverage.csv"
+    for button, name in files.items():
         with page.expect_download() as download:
             page.get_by_role("button", name=button).click()
         text = Path(download.value.path()).read_text(encoding="utf-8")
-        if download.value.suggested_filename != name or (name.endswith("json") and not json.loads(text)["scores"]):
+        if (
+            download.value.suggested_filename != name
+            or text.count("\n") < 2
+            or (name.endswith("json") and not json.loads(text)["scores"])
+        ):
             found.append(f"{name} is not what it should be")
     page.fill("#examples input[type=search]", "no caption says this")
     if page.locator(".cards > li").count():

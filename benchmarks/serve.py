@@ -6,9 +6,10 @@
     python benchmarks/serve.py schema
 
 Each starts a server of its own (``--server``: another command), and prints Markdown. `load` sends every recording
-alone, one after the other, then the same from 16 clients at once, and compares the captions. `soak` compares memory,
-open files and temporary files of the server (Linux: /proc) before and after. Exits with 1 where captions differ, a
-bad upload is answered with 5xx, files are left open, or memory grows by more than 10 %.
+alone, one after the other, then the same from 16 clients at once, and compares the captions. `soak` watches memory,
+open files, threads and temporary files of the server (Linux: /proc) after a third of the time more for warming up, and
+compares them at rest before and after. Exits with 1 where captions differ, an upload is answered with 5xx, files are
+left open, or memory grows by more than a twentieth (of a straight line through the samples) or a tenth (at rest).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import random
 import re
 import shlex
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -37,6 +39,7 @@ import httpx
 
 CLIENTS = 16
 KIB_PER_MIB = 1024
+SAMPLES = 60  # of a soak
 NAMES = ("sum", "count")
 
 
@@ -145,21 +148,50 @@ def soak(arguments: argparse.Namespace, address: str, pid: int, folder: Path) ->
         all_of(arguments.seconds / 3, arguments.seed)  # memory grows till every kind of request has been there
         time.sleep(6)  # connections that are kept alive end
         before = state(pid, folder)
+        warming = sum(statuses.values())
+        statuses.clear()
+        samples: list[dict[str, float]] = []
+        watched = threading.Event()
+
+        def watch() -> None:
+            while not watched.wait(arguments.seconds / SAMPLES):
+                samples.append(state(pid, folder))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
         all_of(arguments.seconds, arguments.seed + 1000)
+        watched.set()
+        watcher.join()
         time.sleep(6)
         after = state(pid, folder)
         busy = re.search(r"^aligncap_requests_in_flight (\S+)", client.get("/metrics").text, re.MULTILINE)
     print("| request and answer | times |\n|---|--:|")
     for name, count in sorted(statuses.items()):
         print(f"| {name} | {count} |")
-    print("\n| | before | after |\n|---|--:|--:|")
+    print(f"\n| | at rest, after {warming} requests | of {len(samples)} samples: least | most | at rest again |")
+    print("|---|--:|--:|--:|--:|")
     for name, value in before.items():
-        print(f"| {name} | {value} | {after[name]} |")
-    print(f"\nrequests in flight at the end: {busy and busy[1]}")
+        seen = [sample[name] for sample in samples]
+        print(f"| {name} | {value} | {min(seen)} | {max(seen)} | {after[name]} |")
+    growth = risen([sample["resident MiB"] for sample in samples])
+    print(f"\na line through the samples of memory rises by {growth:+.0f} MiB from first to last")
+    print(f"requests in flight at the end: {busy and busy[1]}")
     wrong = [name for name in statuses if name[-3] == "5"]
-    leak = after["resident MiB"] > 1.1 * before["resident MiB"]
-    left = after["open files"] > before["open files"] or after["temporary files"] or not busy or busy[1] != "0.0"
-    return not (wrong or leak or left)
+    leak = after["resident MiB"] > 1.1 * before["resident MiB"] or growth > 0.05 * before["resident MiB"]
+    left = after["open files"] > before["open files"] or after["threads"] > before["threads"] + 2
+    left = left or after["temporary files"] > before["temporary files"] or not busy or busy[1] != "0.0"
+    found = {"answers of 5xx": wrong, "memory grows": leak, "files, threads or requests are left": left}
+    problems = [problem for problem, there in found.items() if there]
+    print(f"WRONG: {'; '.join(problems)}" if problems else "no leak, no answer of 5xx")
+    return not problems
+
+
+def risen(values: list[float]) -> float:
+    """How much a straight line through values, the least squares', rises from the first to the last."""
+    if len(values) < 2:
+        return 0.0
+    slope, _ = statistics.linear_regression(range(len(values)), values)
+    return slope * (len(values) - 1)
 
 
 def whole(client: httpx.Client, data: bytes, draws: random.Random) -> int:
@@ -196,6 +228,35 @@ def too_large(client: httpx.Client, data: bytes, draws: random.Random) -> int:
     return client.post("/v1/captions", files={"file": ("a", bytes(2_500_000))}).status_code
 
 
+def empty(client: httpx.Client, data: bytes, draws: random.Random) -> int:
+    """A file of no bytes."""
+    return client.post("/v1/captions", files={"file": ("a.wav", b"")}).status_code
+
+
+def text(client: httpx.Client, data: bytes, draws: random.Random) -> int:
+    """A text that says that it is sound."""
+    return client.post("/v1/captions", files={"file": ("a.wav", b"hello " * 500, "audio/wav")}).status_code
+
+
+def mixed(client: httpx.Client, data: bytes, draws: random.Random) -> int:
+    """Good and bad ones in one request."""
+    files = [("file", (f"{place}", part)) for place, part in enumerate((data, b"no", data[: len(data) // 3], data))]
+    return client.post("/v1/captions", files=files).status_code
+
+
+def wrong_type(client: httpx.Client, data: bytes, draws: random.Random) -> int:
+    """A body that is no form, or one of which nobody can tell the parts."""
+    kind = draws.choice(["application/json", "audio/flac", "multipart/form-data", "multipart/form-data; boundary=y"])
+    return client.post("/v1/captions", content=data, headers={"content-type": kind}).status_code
+
+
+def huge_header(client: httpx.Client, data: bytes, draws: random.Random) -> int:
+    """More of a header than anybody reads, of the request or of a part."""
+    if draws.random() < 0.5:
+        return client.get("/health", headers={"x-much": "y" * 200_000}).status_code
+    return client.post("/v1/captions", files={"file": ("n" * 200_000, data)}).status_code
+
+
 def wrong_field(client: httpx.Client, data: bytes, draws: random.Random) -> int:
     """Nothing that is asked for."""
     return client.post("/v1/captions", files={"audio": ("a", data)}, data={"promt": "x"}).status_code
@@ -212,7 +273,9 @@ def broken_off(client: httpx.Client, data: bytes, draws: random.Random) -> str:
     return "---"
 
 
-KINDS: list[Any] = [whole, whole, with_evidence, cut, damaged, noise, too_large, wrong_field, broken_off]
+GOOD: list[Any] = [whole, whole, with_evidence, mixed]
+BAD: list[Any] = [cut, damaged, noise, too_large, empty, text, wrong_type, huge_header, wrong_field, broken_off]
+KINDS = GOOD + BAD
 
 
 def state(pid: int, folder: Path) -> dict[str, float]:

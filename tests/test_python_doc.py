@@ -54,7 +54,7 @@ def test_the_page(
     (tmp_path / "long.wav").write_bytes(sound(12.0, 3))
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     names: dict[str, Any] = {}
     for number, block in enumerate(blocks):
         exec(compile(block.replace("max_new_tokens=64", "max_new_tokens=6"), f"block {number}", "exec"), names)
@@ -64,6 +64,7 @@ def test_the_page(
     assert len(names["result"].caption) > 0
     assert names["tokens"].shape[0] == 2
     assert names["probabilities"].shape == (2, len(names["config"].emotions))
+    assert names["described"]["caption"] == names["chunk"]["caption"]  # of the pipeline's last recording
     assert names["captions"]["id"] == ["first", "second"]
     assert names["captions"].column_names == ["id", "start", "end", "caption", "emotion", "error"]
     assert names["captions"]["error"] == [None, None]

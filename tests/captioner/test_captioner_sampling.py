@@ -8,6 +8,7 @@ import torch
 
 from aligncap.captioner import Captioner, Sampling
 from aligncap.captioner.drawing import drawing
+from aligncap.captioner.sampling import VARIED
 
 pytestmark = pytest.mark.usefixtures("short_captions")
 RATE = 16_000
@@ -50,8 +51,36 @@ def test_several_captions_are_sampled_unless_told_otherwise(captioner: Captioner
 
 def test_almost_no_temperature_is_greedy(captioner: Captioner, clip) -> None:
     sound = (clip(1.0), RATE)
+    greedy = captions(captioner.caption(sound, sampling=Sampling(temperature=0)))
     for sampling in (Sampling(temperature=1e-4), Sampling(temperature=5, top_p=1e-6)):
-        assert captions(captioner.caption(sound, sampling=sampling)) == captions(captioner.caption(sound))
+        assert captions(captioner.caption(sound, sampling=sampling)) == greedy
+    with pytest.raises(ValueError, match="2 captions at temperature 0"):
+        captioner.caption(sound, num_captions=2, sampling=Sampling(temperature=0))
+
+
+def test_only_the_opening_is_drawn() -> None:
+    logits = torch.tensor([[0.0, 0.1, 0.2, 0.3]])
+    rows, opening = 200, 3
+    process = drawing(Sampling(1.0, 1.0, opening=opening), [np.zeros(1, np.float32)], rows)
+    for step in range(opening + 2):
+        drawn = process(torch.zeros(rows, step + 1, dtype=torch.long), logits.repeat(rows, 1)).argmax(-1)
+        assert len(set(drawn.tolist())) == (4 if step < opening else 1)
+        assert step < opening or int(drawn[0]) == 3
+
+
+def test_single_captions_begin_as_drawn_and_go_on_greedily(captioner: Captioner, clip) -> None:
+    sounds = [(clip(1.0, seed), RATE) for seed in range(6)]
+    default = captions(captioner.caption(sounds, verify=False))
+    assert default == captions(captioner.caption(sounds, verify=False, sampling=VARIED))
+    assert default != captions(captioner.caption(sounds, verify=False, sampling=Sampling(temperature=0)))
+
+
+def test_rounding_does_not_change_what_is_drawn(captioner: Captioner, clip) -> None:
+    samples = clip(1.0)
+    rounded = (samples * 32768).round().astype(np.int16)
+    assert not np.array_equal(rounded / np.float32(32768), samples)
+    (one,), (other,) = (captioner.caption((sound, RATE), sampling=Sampling(seed=4)) for sound in (samples, rounded))
+    assert one.caption == other.caption
 
 
 def test_random_state_of_the_caller(captioner: Captioner, clip) -> None:
@@ -99,7 +128,15 @@ def test_a_wide_nucleus() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"temperature": 0}, {"temperature": -1}, {"temperature": np.nan}, {"top_p": 0}, {"top_p": 1.1}, {"top_p": np.nan}],
+    [
+        {"temperature": np.inf},
+        {"temperature": -1},
+        {"opening": 0},
+        {"temperature": np.nan},
+        {"top_p": 0},
+        {"top_p": 1.1},
+        {"top_p": np.nan},
+    ],
 )
 def test_out_of_range(options: dict) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):

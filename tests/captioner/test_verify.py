@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aligncap.captioner import Captioner, Sampling
+from aligncap.captioner.sampling import VARIED
 from aligncap.captioner.verify import abstention, can_verify, doubts, supports, without_doubts
 from aligncap.model.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
 
@@ -85,14 +86,15 @@ def test_abstaining_tells_what_was_measured_and_nothing_else() -> None:
 
 
 class Writer:
-    """Stands where captions are decoded: greedy ones are wrong, and some of the drawn ones right."""
+    """Stands where captions are decoded: first ones are wrong, and some of those drawn throughout right."""
 
     def __init__(self, wrong: str, drawn: list[str]) -> None:
         self.wrong, self.drawn, self.asked = wrong, drawn, 0
 
-    def __call__(self, listened, clips, num_captions: int, sampling: Sampling | None) -> list:
-        self.asked += sampling is not None
-        text = self.wrong if sampling is None else self.drawn[min(sampling.seed, len(self.drawn) - 1)]
+    def __call__(self, listened, clips, num_captions: int, sampling: Sampling) -> list:
+        first = sampling == VARIED or sampling.temperature == 0
+        self.asked += not first
+        text = self.wrong if first else self.drawn[min(sampling.seed, len(self.drawn) - 1)]
         return [([text], []) for _ in clips]
 
 
@@ -122,8 +124,9 @@ def test_a_doubted_caption_is_written_again(captioner: Captioner, clip, scripted
     use, likely, unlikely = scripted
     right = f"The speaker sounds {WORDS[likely]}."
     writer = use(f"The speaker sounds {WORDS[unlikely]}.", [f"They feel {WORDS[unlikely]}.", right, "Something else."])
-    (result,) = captioner.caption((clip(1), 16_000))
-    assert (result.caption, result.doubts, writer.asked) == (right, (), 2)
+    for sampling, asked in ((None, 2), (Sampling(temperature=0), 4)):
+        (result,) = captioner.caption((clip(1), 16_000), sampling=sampling)
+        assert (result.caption, result.doubts, writer.asked) == (right, (), asked)
 
 
 def test_doubts_that_remain_are_told(captioner: Captioner, clip, scripted) -> None:

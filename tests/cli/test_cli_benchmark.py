@@ -195,6 +195,14 @@ def test_systems_stand_side_by_side(run: Run, fake: Fake, folder: Path) -> None:
     assert not (folder / "out/systems/peer").exists()
 
 
+def test_systems_of_one_family_make_a_learning_curve(run: Run, fake: Fake) -> None:
+    result = run("--system", "ours@400=mine", "--system", "ours@100=mine", "--amount", "steps")
+    assert result.exit_code == 0, result.output
+    data = json.loads(Path("out/scores.json").read_text())
+    assert [(one["family"], len(one["points"])) for one in data["curves"]] == [("ours", 2)]
+    assert "| family | steps |" in Path("out/tables.md").read_text(encoding="utf-8")
+
+
 def test_captions_of_another_checkpoint_are_not_taken_for_this_ones(run: Run, fake: Fake, folder: Path) -> None:
     run()
     (folder / "mine/model.safetensors").write_bytes(b"others")

@@ -127,6 +127,8 @@ def test_ending_a_server_finishes_its_work(tmp_path: Path) -> None:
             break
     address = re.search(r"serving stand-in on (http\S+) ", "".join(lines))
     assert address, lines
+    broken = {"content-type": "multipart/form-data; boundary=y"}  # the library that reads forms has a warning for it
+    assert httpx.post(f"{address[1]}/v1/captions", content=b"x", headers=broken).status_code == 400
     answers: list[httpx.Response] = []
     ask = threading.Thread(
         target=lambda: answers.append(
@@ -143,7 +145,8 @@ def test_ending_a_server_finishes_its_work(tmp_path: Path) -> None:
     process.stderr.close()
     assert [answer.status_code for answer in answers] == [200]
     logged = [json.loads(line) for line in rest.splitlines()]
-    assert [line["status"] for line in logged if line["event"] == "request"] == [200]
+    assert [line["status"] for line in logged if line["event"] == "request"] == [400, 200]
+    assert "python_multipart.multipart" in {line["logger"] for line in logged}
     assert "Traceback" not in rest
 
 

@@ -161,6 +161,7 @@ WRONG = {
     "no such corpus": (("fine.jsonl", "--manifest", "m.csv", "--corpus", "z"), "no rows of corpus z"),
     "a name twice": (("x=fine.jsonl", "x=poor.jsonl", "--manifest", "m.csv"), "two systems are called 'x'"),
     "an empty name": (("=fine.jsonl", "--manifest", "m.csv"), "the name is empty"),
+    "a bad encoding": (("fine.jsonl", "--manifest", "m.csv", "--encoding", "q"), "there is no encoding 'q'"),
     "a bad tokenizer": (("fine.jsonl", "--manifest", "m.csv", "--tokenizer", "q"), "use one of auto, ptb"),
     "a bad choice": (("fine.jsonl", "--manifest", "m.csv", "--missing", "no"), "leave-out or empty"),
     "an output that is an input": (("fine.jsonl", "--manifest", "m.csv", "--csv", "fine.jsonl"), "the very file"),
@@ -194,6 +195,32 @@ def test_predictions_that_fit_nothing(run: Run, folder: Path) -> None:
     assert result.exit_code == 1
     assert "compare the ids" in result.stderr
     assert not (folder / "s.json").exists()
+    lines(folder / "none.jsonl", [{"id": "c/a", "caption": None}])
+    result = run("none.jsonl", "--manifest", "m.csv")
+    assert (result.exit_code, "compare the ids" in result.stderr) == (1, False)
+    assert "no prediction can be scored; what is wrong is told above" in result.stderr
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16-le"])
+def test_one_file_may_be_in_another_encoding_than_the_others(run: Run, folder: Path, encoding: str) -> None:
+    text = "".join(json.dumps({**one, "caption": "Trés sad."}, ensure_ascii=False) + "\n" for one in FINE)
+    (folder / "other.jsonl").write_bytes(text.encode(encoding))
+    (folder / "refs.jsonl").write_text('{"id": "c/a", "captions": ["Trés sad."]}\n', encoding="utf-8")
+    options = ("--references", "refs.jsonl", "--encoding", encoding, "--json", "s.json")
+    result = run("other.jsonl", *options)
+    assert result.exit_code == 0, result.output
+    [caption] = json.loads((folder / "s.json").read_text(encoding="utf-8"))["captions"]
+    assert caption["references"] == [caption["systems"]["other"]["caption"]] == ["Trés sad."]
+
+
+def test_systems_of_one_family_make_a_learning_curve(run: Run, folder: Path) -> None:
+    options = ("--manifest", "m.csv", "--split", "dev", "--amount", "steps", "--json", "s.json", "--html", "r.html")
+    result = run("ours@400=fine.jsonl", "--systems", "ours@100=poor.jsonl", *options)
+    assert result.exit_code == 0, result.output
+    [curve] = json.loads((folder / "s.json").read_text())["curves"]
+    points = [{"amount": 100.0, "system": "ours@100"}, {"amount": 400.0, "system": "ours@400"}]
+    assert curve == {"family": "ours", "points": points}
+    assert '"amount":"steps"' in (folder / "r.html").read_text(encoding="utf-8")
 
 
 def test_unreadable_files_are_errors_of_ours(run: Run, folder: Path) -> None:

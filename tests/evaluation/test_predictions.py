@@ -9,7 +9,8 @@ import pytest
 
 from aligncap.corpora import ManifestError, Row
 from aligncap.evaluation.notes import KINDS, Note
-from aligncap.evaluation.predictions import LONGEST, System, read_system
+from aligncap.evaluation.prediction import LONGEST, Prediction, Supported
+from aligncap.evaluation.predictions import System, read_system
 from aligncap.evaluation.references import read_references, read_rows, with_references
 
 ROWS = [
@@ -161,6 +162,37 @@ def test_bad_emotions_leave_the_caption(read: Read, emotions: str) -> None:
     assert kinds(system) == {"bad emotions": ["c/one"]}
 
 
+CLAIM = {"text": "sad", "kind": "emotion", "target": "sad", "support": 0.6}
+
+
+def test_claims_are_read_with_their_support(read: Read) -> None:
+    denied = {"text": "angry", "kind": "emotion", "support": 1, "denied": True}
+    found = read({"id": "c/one", "caption": "Sad.", "claims": [CLAIM, denied]}, {"id": "c/two", "caption": "Sad."})
+    claims = (Supported("sad", "emotion", 0.6), Supported("angry", "emotion", 1.0, denied=True))
+    assert found.predictions["c/one"].claims == claims
+    assert found.predictions["c/two"].claims is None
+    row = b'"c/one","Sad.","[{""text"": ""sad"", ""kind"": ""emotion"", ""support"": 0.6}]"'
+    found = read(b"id,caption,claims", row, b"c/two,Sad.,", suffix=".csv")
+    assert [one.claims for one in found.predictions.values()] == [claims[:1], None]
+
+
+def test_one_that_abstains_claims_nothing_and_is_known_for_it(read: Read) -> None:
+    found = read({"id": "c/one", "caption": "The emotion is unclear.", "abstained": True})
+    assert found.predictions["c/one"] == Prediction("The emotion is unclear.", claims=(), abstained=True)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    ["3", '"sad"', "[3]", "[{}]", "{}"]
+    + [f'[{{"text": "sad", "support": {support}}}]' for support in ("NaN", "-0.1", "1.01", "true", "null", '"0.5"')]
+    + ['[{"text": "\\ud800", "support": 0.5}]'],
+)
+def test_bad_claims_leave_the_caption(read: Read, claims: str) -> None:
+    system = read(f'{{"id": "c/one", "caption": "Sad.", "claims": {claims}}}')
+    assert kinds(system) == {"bad claims": ["c/one"]}
+    assert system.predictions["c/one"] == Prediction("Sad.")
+
+
 def test_stretches_of_a_recording_become_one(read: Read) -> None:
     parts = [
         {"id": "one.wav#0", "audio": "one.wav", "start": 0, "end": 3, "caption": "Sad.", "emotions": {"sad": 1.0}},
@@ -169,6 +201,13 @@ def test_stretches_of_a_recording_become_one(read: Read) -> None:
     prediction = read(*parts).predictions["c/one"]
     assert prediction.caption == "Sad. Glad."
     assert prediction.emotions == {"sad": 0.75, "happy": 0.25}
+    assert (prediction.claims, prediction.abstained) == (None, False)
+    first, second = {**parts[0], "claims": [CLAIM], "abstained": True}, {**parts[1], "claims": [{**CLAIM, "text": "s"}]}
+    prediction = read(first, second).predictions["c/one"]
+    assert [claim.text for claim in prediction.claims or ()] == ["sad", "s"]
+    assert not prediction.abstained  # one of the stretches says something
+    assert read(first, {**second, "abstained": True}).predictions["c/one"].abstained
+    assert kinds(read(first, {**second, "claims": "sad"})) == {"bad claims": ["one.wav"]}
 
 
 def test_a_failed_stretch_does_not_hide_the_others(read: Read) -> None:

@@ -232,6 +232,15 @@ def test_findings_are_counted_and_omissions_are_none() -> None:
     assert find(found, "s", "hallucination")["value"] == 0.75
 
 
+def test_weighed_hallucination_gives_credit_for_what_some_listeners_hear() -> None:
+    rows = [Row("a", "a", emotion="sad", votes={"sad": 0.8, "angry": 0.2}), Row("b", "b", emotion="sad")]
+    found = evaluated(System("s", {name: Prediction("They sound angry.") for name in "ab"}), rows=rows)
+    assert find(found, "s", "factuality")["value"] == 1
+    assert find(found, "s", "factuality_weight")["value"] == pytest.approx((0.8 + 1) / 2)
+    assert find(found, "s", "hallucination_weight")["value"] == pytest.approx((0.8 + 1) / 2)
+    assert find(found, "s", "faithfulness_weight")["value"] == 0
+
+
 def test_votes_that_make_no_sense_are_named() -> None:
     rows = [Row("a", "a", emotion="sad", votes={"sad": 3.0}), Row("b", "b", emotion="happy")]
     found = evaluated(System("s", {"a": Prediction("Sad."), "b": Prediction("Sad.")}), rows=rows)

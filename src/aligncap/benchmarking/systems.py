@@ -22,7 +22,7 @@ __all__ = ["BASELINE", "Loading", "Runner", "SystemSpec", "load_runner", "parse_
 BASELINE = "baseline.json"
 """A folder that holds this file is a baseline's."""
 
-_NAME = re.compile(r"[^\W_][\w .+-]{0,79}")
+_NAME = re.compile(r"[^\W_][\w .+@-]{0,79}")
 _PREDICTIONS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 
 
@@ -91,7 +91,7 @@ def parse_systems(arguments: Sequence[str]) -> list[SystemSpec]:
         kind = _kind(source)
         called = name.strip() or (Path(source).stem if kind == "predictions" else Path(source).name)
         if not _NAME.fullmatch(called) or called != called.strip():
-            raise AlignCapError(f"{argument!r}: call it NAME=…, of letters, digits, blanks and . + - _")
+            raise AlignCapError(f"{argument!r}: call it NAME=…, of letters, digits, blanks and . + - _ @")
         found.append(SystemSpec(called, source, kind))
     names = [spec.name.casefold() for spec in found]
     for spec in found:

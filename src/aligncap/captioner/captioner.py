@@ -15,7 +15,7 @@ from aligncap.captioner.calibration import Calibration
 from aligncap.captioner.drawing import drawing
 from aligncap.captioner.labels import LabelSet
 from aligncap.captioner.results import Caption, Classification, Failure
-from aligncap.captioner.sampling import Sampling
+from aligncap.captioner.sampling import VARIED, Sampling
 from aligncap.captioner.stretches import Clip, Source, as_sources, batches, stretches
 from aligncap.captioner.verify import UNSURE, abstention, can_verify, doubts, supports, without_doubts
 from aligncap.captioner.words import Words
@@ -36,7 +36,7 @@ Verify: TypeAlias = 'bool | Literal["strict"]'
 
 _Result = TypeVar("_Result")
 _MAX_NEW_TOKENS = 64
-_DRAWN = 4  # captions drawn, one after the other, where the greedy one is doubted
+_DRAWN = 4  # captions drawn, one after the other, where the first is doubted
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,13 +151,15 @@ class Captioner:
                 NumPy array or torch tensor as `read_audio` takes it, or `Audio`.
             prompt: the instruction to the model.
             batch_size: stretches run together; the captions do not depend on it (in float32).
-            num_captions: captions of each stretch; above 1 they are sampled.
-            sampling: how to sample (default: greedy, or `Sampling()` where several captions are asked for).
-            verify: write a greedy caption again where it says what neither the model's own probabilities nor the
-                measurements support (see `aligncap.captioner.verify`); what remains is told in ``doubts``, and every
-                claim with its support in ``claims``. ``"strict"``: sentences that remain doubtful are dropped; where
-                nothing is left, or no emotion has a probability of 0.5, the caption is "The emotion is unclear." with
-                what was measured (``abstained``). Only prompts that ask for emotion and voice can be verified.
+            num_captions: captions of each stretch; above 1 they are drawn independently.
+            sampling: how to draw (default: `VARIED`, or `Sampling()` where several captions are asked for). The same
+                recording has the same captions, alone and among others.
+            verify: write a caption that was not asked to be sampled again where it says what neither the model's own
+                probabilities nor the measurements support (see `aligncap.captioner.verify`); what remains is told in
+                ``doubts``, and every claim with its support in ``claims``. ``"strict"``: sentences that remain doubtful
+                are dropped; where nothing is left, or no emotion has a probability of 0.5, the caption is "The emotion
+                is unclear." with what was measured (``abstained``). Only prompts that ask for emotion and voice can be
+                verified.
 
         Returns:
             In the order of the recordings: a `Caption` for each stretch of at most ``max_seconds`` (10 s), or
@@ -198,8 +200,8 @@ class Captioner:
             raise ValueError(f"batch_size ({batch_size}) and num_captions ({num_captions}) must be at least 1")
         if not prompt.strip():
             raise PromptError("the prompt is empty: say what to describe, or leave it out to use the default")
-        if num_captions > 1 and sampling is None:
-            sampling = Sampling()
+        if num_captions > 1 and sampling is not None and sampling.temperature == 0:
+            raise ValueError(f"{num_captions} captions at temperature 0 would all be the same: ask for one")
         return self._results(
             sources, batch_size, lambda clips: self._caption_batch(clips, prompt, num_captions, sampling, verify)
         )
@@ -253,9 +255,10 @@ class Captioner:
     ) -> list[Caption]:
         listened = self._listen(clips, prompt)
         emotions = [dict(zip(self._labels, row, strict=True)) for row in listened.emotions.tolist()]
-        written = self._write(listened, clips, num_captions, sampling)
+        chosen = sampling or (VARIED if num_captions == 1 else Sampling())
+        written = self._write(listened, clips, num_captions, chosen)
         judged = verify if can_verify(prompt) else False
-        if judged and sampling is None:
+        if judged and num_captions == 1 and (sampling is None or sampling.temperature == 0):
             self._write_again(clips, prompt, listened, emotions, written)
         captions = []
         for clip, clue, heard, (texts, cut) in zip(clips, listened.clues, emotions, written, strict=True):
@@ -353,7 +356,7 @@ class Captioner:
         listened: _Listened,
         clips: Sequence[Clip],
         num_captions: int,
-        sampling: Sampling | None,
+        sampling: Sampling,
     ) -> list[tuple[list[str], list[str]]]:
         """The captions of each clip, and warnings about them."""
         inputs, speech, state = listened.inputs, listened.speech, listened.prefix.copy()
@@ -362,7 +365,7 @@ class Captioner:
         if width > longest:
             raise PromptError(f"the prompt is too long: {width} tokens with the speech, and {longest} is the most")
         options: dict[str, Any] = {"max_new_tokens": _MAX_NEW_TOKENS, "do_sample": False}
-        if sampling is not None:
+        if sampling.temperature:
             rows = [row for row in range(len(clips)) for _ in range(num_captions)]
             inputs, speech = {key: value[rows] for key, value in inputs.items()}, speech.select(rows)
             state.batch_repeat_interleave(num_captions)

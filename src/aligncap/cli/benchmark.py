@@ -50,6 +50,10 @@ def benchmark(
     prompt: Annotated[
         str | None, typer.Option(metavar="TEXT", help="The instruction, if not the usual one.", show_default=False)
     ] = None,
+    amount: Annotated[
+        str,
+        typer.Option(metavar="TEXT", help="What the numbers of systems called FAMILY@NUMBER count, such as steps."),
+    ] = "amount",
     batch_size: Annotated[int, typer.Option(min=1, metavar="N", help="Stretches run together.")] = 8,
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -135,7 +139,7 @@ def benchmark(
         output,
         specs,
         Loading(prompt or DEFAULT_PROMPT, device, dtype, threads, batch_size),
-        Settings(encoder=sentence_encoder(quiet) if similarity else None),
+        Settings(encoder=sentence_encoder(quiet) if similarity else None, amount=amount),
         split or "",
         wanted,
         limit,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,8 +13,8 @@ import typer
 
 from aligncap.captioner.journal import Done
 from aligncap.captioner.sampling import Sampling
-from aligncap.cli.captioning import Job, checkpoint_identity, content_hash, open_journal
-from aligncap.cli.options import Checkpoint, Device, Dtype, Quiet, Threads
+from aligncap.cli.captioning import Job, anywhere, checkpoint_identity, content_hash, open_journal, ray_workers
+from aligncap.cli.options import Checkpoint, Device, Dtype, Engine, GpusPerWorker, Quiet, RayAddress, Threads, Workers
 from aligncap.cli.output import Console
 from aligncap.cli.recordings import check_recordings_output, collect, describe, format_of, load_captioner, names_of
 from aligncap.cli.sinks import CaptionFormat, Place, caption_format, make_sinks
@@ -95,7 +96,8 @@ def caption(
         int, typer.Option(min=1, metavar="N", help="Captions of each stretch; above 1 they are sampled.")
     ] = 1,
     temperature: Annotated[
-        float | None, typer.Option(metavar="X", help="Sample; higher is more varied. [default: 0.7]")
+        float | None,
+        typer.Option(metavar="X", help="Sample; higher is more varied, 0: the likeliest words. [default: 0.7]"),
     ] = None,
     top_p: Annotated[
         float | None,
@@ -123,6 +125,10 @@ def caption(
     device: Device = "auto",
     dtype: Dtype = "auto",
     threads: Threads = None,
+    engine: Engine = "local",
+    workers: Workers = None,
+    gpus_per_worker: GpusPerWorker = None,
+    ray_address: RayAddress = None,
     quiet: Quiet = False,
 ) -> None:
     """Describe the emotion in recordings.
@@ -137,6 +143,7 @@ def caption(
       ffmpeg -i talk.mkv -f wav - | aligncap caption -
       aligncap caption interview.wav -o interview.TextGrid --plot interview.png
       aligncap caption *.mp3 --num-captions 3 --seed 1 --format csv > captions.csv
+      aligncap caption corpus/ -o corpus.jsonl --engine ray --workers 4
 
     A line of JSON holds id, audio, start, end (seconds), caption, emotions (label: probability), clues, model
     and, where there are any, abstained, alternatives, calibrated, claims, doubts, speaker and warnings; for a part
@@ -158,8 +165,9 @@ def caption(
         raise typer.BadParameter("standard output is closed: name a file", param_hint="--output")
     if "" in recordings:
         raise typer.BadParameter("a name is empty", param_hint="FILE|DIR|-")
-    sampling = _sampling(temperature, top_p, seed)
+    sampling = _sampling(temperature, top_p, seed, num_captions)
     form = caption_format(format, output)
+    ray = ray_workers(engine, workers, gpus_per_worker, ray_address, device, threads)
     sources = collect(recordings)
     asked: dict[str, Any] = {"num_captions": num_captions, "verify": _VERIFY[verify]}
     if prompt is not None:
@@ -187,7 +195,10 @@ def caption(
         max_seconds=max_stretch,
         turns=_turns(segments, tier or [], sources),
         calibration=calibration,
-        load=lambda: load_captioner(checkpoint, device, dtype, threads),
+        load=partial(load_captioner, anywhere(checkpoint) if ray else checkpoint, dtype=dtype),
+        device=device,
+        threads=threads,
+        ray=ray,
     )
     console = Console(len(sources), quiet)
     with ExitStack() as open_files:
@@ -196,13 +207,17 @@ def caption(
         sinks = make_sinks(place, names_of(sources), console, journal)
         before = journal.before if journal is not None else Done()
         tally = Tally(console, names_of(sources), before)
-        fine = write(job.results(before, console), sinks, form == "text", job.durations, tally)
+        fine = write(job.results(before, console, open_files), sinks, form == "text", job.durations, tally)
     if not fine:
         raise typer.Exit(1)
 
 
-def _sampling(temperature: float | None, top_p: float | None, seed: int | None) -> Sampling | None:
-    """None for greedy decoding, which is what happens unless one of them is given."""
+def _sampling(temperature: float | None, top_p: float | None, seed: int | None, captions: int) -> Sampling | None:
+    """None, for the captioner's default, unless one of them is given."""
+    if temperature == 0 and captions > 1:
+        raise typer.BadParameter(
+            "at temperature 0 all captions would be the same: ask for one", param_hint="--num-captions"
+        )
     given = {"temperature": temperature, "top_p": top_p, "seed": seed}
     given = {name: value for name, value in given.items() if value is not None}
     try:

@@ -24,10 +24,13 @@ from aligncap.hashing import file_sha256, text_hash
 if TYPE_CHECKING:
     from aligncap.audio import Turn
     from aligncap.captioner import Captioner
+    from aligncap.captioner.calibration import Calibration
     from aligncap.captioner.captioner import Source
+    from aligncap.captioner.collection import Engine
     from aligncap.captioner.cutting import Method, Segmentation
+    from aligncap.captioner.ray_cluster import Workers
 
-__all__ = ["Job", "Journal", "checkpoint_identity", "content_hash", "open_journal"]
+__all__ = ["Job", "Journal", "anywhere", "checkpoint_identity", "content_hash", "open_journal", "ray_workers"]
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,10 @@ class Job:
         max_seconds: of the longest stretch; None: as much as the model takes.
         turns: of each recording, where the user gave them.
         calibration: a file, ``self``, or None.
-        load: loads the captioner.
+        load: loads the captioner, given ``device`` and ``threads``; picklable where Ray is used.
+        device: on which it runs.
+        threads: of the CPU.
+        ray: the workers to use; None: all is done in this process.
         durations: of the recordings, learned on the way.
     """
 
@@ -129,11 +135,19 @@ class Job:
     max_seconds: float | None
     turns: Callable[[str], Sequence[Turn]] | None
     calibration: str | None
-    load: Callable[[], Captioner]
+    load: Callable[..., Captioner]
+    device: str
+    threads: int | None
+    ray: Workers | None = None
     durations: Durations = field(default_factory=Durations)
 
-    def results(self, before: Done, console: Console) -> Iterator[Result]:
+    def results(self, before: Done, console: Console, stack: ExitStack) -> Iterator[Result]:
         """Caption what was not captioned before; the model is loaded if there is any such thing.
+
+        Args:
+            before: what an earlier run has done.
+            console: says what takes a while.
+            stack: closes what was opened for the work; leave it open until the results are there.
 
         Raises:
             typer.BadParameter: the model does not take stretches of that length.
@@ -143,32 +157,86 @@ class Job:
         if all(isinstance(source, Failure) for source in left):
             return iter([source for source in left if isinstance(source, Failure)])
         from aligncap.captioner.collection import caption_cuts
-        from aligncap.captioner.cutting import Segmentation, cut_recordings
+        from aligncap.captioner.cutting import cut_recordings
 
         console.loading()
-        captioner = self.load()
-        longest = captioner.model.config.max_seconds
+        segmentation, engine = self._here(console) if self.ray is None else self._on_ray(self.ray, console, stack)
+        cuts = (item for item in cut_recordings(left, segmentation) if item.id not in before.ids)
+        return caption_cuts(self.durations.watch(cuts), engine, self.batch_size)
+
+    def _here(self, console: Console) -> tuple[Segmentation, Engine]:
+        captioner = self.load(device=self.device, threads=self.threads)
+        segmentation = self._segmentation(captioner.model.config.max_seconds)
+        captioner.calibration = self._calibration(captioner, segmentation, console)
+        return segmentation, partial(captioner.stream, batch_size=self.batch_size, **self.asked)
+
+    def _on_ray(self, workers: Workers, console: Console, stack: ExitStack) -> tuple[Segmentation, Engine]:
+        from aligncap.captioner.ray_engine import RayEngine
+
+        calibration = None
+        if self.calibration is not None:  # made here, once, for all workers
+            captioner = self.load(device=self.device, threads=self.threads)
+            segmentation = self._segmentation(captioner.model.config.max_seconds)
+            calibration = self._calibration(captioner, segmentation, console)
+            del captioner
+        load = partial(_load_calibrated, self.load, calibration)
+        engine = RayEngine(load, self.asked, batch_size=self.batch_size, workers=workers, tell=console.say)
+        stack.enter_context(engine)
+        return self._segmentation(engine.max_seconds), engine
+
+    def _segmentation(self, longest: float) -> Segmentation:
+        from aligncap.captioner.cutting import Segmentation
+
         if self.max_seconds is not None and self.max_seconds > longest:
             problem = f"{self.max_seconds:g} s is more than the model takes: {longest:g} s"
             raise typer.BadParameter(problem, param_hint="--max-stretch")
-        segmentation = Segmentation(self.method, self.max_seconds or longest, self.turns)
-        if self.calibration is not None:
-            self._calibrate(captioner, self.calibration, segmentation, console)
-        cuts = (item for item in cut_recordings(left, segmentation) if item.id not in before.ids)
-        engine = partial(captioner.stream, batch_size=self.batch_size, **self.asked)
-        return caption_cuts(self.durations.watch(cuts), engine, self.batch_size)
+        return Segmentation(self.method, self.max_seconds or longest, self.turns)
 
-    def _calibrate(self, captioner: Captioner, calibration: str, segmentation: Segmentation, console: Console) -> None:
+    def _calibration(self, captioner: Captioner, segmentation: Segmentation, console: Console) -> Calibration | None:
+        if self.calibration is None:
+            return None
         from aligncap.captioner.calibration import Calibration
         from aligncap.captioner.clips import Clip
         from aligncap.captioner.cutting import cut_recordings
 
-        if calibration != "self":
-            captioner.calibration = Calibration.load(Path(calibration))
-            return
+        if self.calibration != "self":
+            return Calibration.load(Path(self.calibration))
         clips = (item for item in cut_recordings(self.sources, segmentation) if isinstance(item, Clip))
-        captioner.calibration = captioner.calibrate(clips, batch_size=self.batch_size)
-        console.say(describe(captioner.calibration))
+        found = captioner.calibrate(clips, batch_size=self.batch_size)
+        console.say(describe(found))
+        return found
+
+
+def _load_calibrated(load: Callable[..., Captioner], calibration: Calibration | None, **how: Any) -> Captioner:
+    """What a worker on Ray does first."""
+    captioner = load(**how)
+    if calibration is not None:
+        captioner.calibration = calibration
+    return captioner
+
+
+def ray_workers(
+    engine: str, number: int | None, gpus: float | None, address: str | None, device: str, threads: int | None
+) -> Workers | None:
+    """The workers that the options ask for; None where all is done in this process.
+
+    Raises:
+        typer.BadParameter: an option is for Ray, and that was not chosen.
+    """
+    from aligncap.captioner.ray_cluster import Workers
+
+    if engine == "ray":
+        return Workers(number, threads, gpus, address, device)
+    for option, value in {"--workers": number, "--gpus-per-worker": gpus, "--ray-address": address}.items():
+        if value is not None:
+            raise typer.BadParameter("it is for Ray: add --engine ray", param_hint=option)
+    return None
+
+
+def anywhere(checkpoint: str) -> str:
+    """The checkpoint as processes with other working directories find it."""
+    folder = Path(checkpoint).expanduser()
+    return str(folder.resolve()) if checkpoint != "embedded" and folder.is_dir() else checkpoint
 
 
 def checkpoint_identity(checkpoint: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aligncap.cli.output import check_output
-from aligncap.cli.scoring import Told, dumped, no_rows, save, scoring_bar, sentence_encoder
+from aligncap.cli.scoring import Told, dumped, encoding_of, no_rows, save, scoring_bar, sentence_encoder
 
 if TYPE_CHECKING:
     from aligncap.corpora import Row
@@ -73,6 +74,10 @@ def evaluate(
     instruction: Annotated[
         str, typer.Option(metavar="TEXT", help="What the systems were asked; whether they obeyed is checked then.")
     ] = "",
+    amount: Annotated[
+        str,
+        typer.Option(metavar="TEXT", help="What the numbers of systems called FAMILY@NUMBER count, such as steps."),
+    ] = "amount",
     tokenizer: Annotated[str, typer.Option(metavar="NAME", help=", ".join(_TOKENIZERS) + ".")] = "auto",
     missing: Annotated[
         str, typer.Option(metavar="leave-out|empty", help="What to do with rows that a system says nothing of.")
@@ -96,6 +101,7 @@ def evaluate(
       aligncap evaluate ours=a.jsonl --systems theirs=b.jsonl --manifest m.csv --html report.html --audio
       aligncap evaluate captions.jsonl --manifest m.csv --measure voices.jsonl --html report.html
       aligncap evaluate a.jsonl b.jsonl c.jsonl --manifest m.csv --markdown tables.md --latex tables.tex
+      aligncap evaluate align@100=a.jsonl align@400=b.jsonl --manifest m.csv --amount steps --html curve.html
 
     PRED has lines {"id": "clip 1", "caption": "She sounds sad."}, with "emotions": {"sad": 0.8, "fear": 0.2} and
     "label": "sad" where the system gives them; or it is what `aligncap caption -o PRED.jsonl` writes. Ids are those of
@@ -119,6 +125,11 @@ def evaluate(
         raise typer.BadParameter(f"{tokenizer!r}: use one of {', '.join(_TOKENIZERS)}", param_hint="--tokenizer")
     if missing not in ("leave-out", "empty"):
         raise typer.BadParameter(f"{missing!r}: leave-out or empty", param_hint="--missing")
+    if encoding is not None:
+        try:
+            codecs.lookup(encoding)
+        except LookupError:
+            raise typer.BadParameter(f"there is no encoding {encoding!r}", param_hint="--encoding") from None
     inputs = [*(path for _, path in named), *(path for path in (manifest, references) if path)]
     hints = {manifest: "--manifest", references: "--references"}
     for path in inputs:
@@ -141,21 +152,29 @@ def evaluate(
     rows = [row for row in everything if (not split or row.split in split) and (not corpus or row.corpus in corpus)]
     told.notes(manifest or references, notes)
     if not rows:
-        raise typer.BadParameter(no_rows(everything, split, corpus), param_hint="--split" if split else "--manifest")
+        hint = "--split" if split else "--manifest" if manifest else "--references"
+        raise typer.BadParameter(no_rows(everything, split, corpus), param_hint=hint)
     wanted = {row.id for row in rows}
     others = [row for row in everything if row.id not in wanted]
     read = []
     for name, (_, path) in zip(names, named, strict=True):
         found = read_system(
-            path, rows, name=name, others=others, encoding=encoding, missing_is_empty=missing == "empty"
+            path,
+            rows,
+            name=name,
+            others=others,
+            encoding=encoding_of(path, encoding),
+            missing_is_empty=missing == "empty",
         )
         told.notes(path, found.notes)
         read.append(found)
     if not any(one.predictions for one in read):
-        print("error: no prediction fits any row: compare the ids", file=sys.stderr)
+        faults = {note.kind for one in read for note in one.notes} - {"missing", "extra"}
+        reason = "what is wrong is told above" if faults else "none fits any row: compare the ids"
+        print(f"error: no prediction can be scored; {reason}", file=sys.stderr)
         raise typer.Exit(1)
     settings = Settings(
-        tokenizer, language, instruction, sentence_encoder(quiet) if similarity else None, meteor, spice
+        tokenizer, language, instruction, sentence_encoder(quiet) if similarity else None, meteor, spice, amount
     )
     contours: dict[str, dict[str, Any]] = {}
     if measure is not None and manifest is not None:
@@ -207,11 +226,11 @@ def _rows(manifest: Path | None, references: Path | None, encoding: str | None) 
 
     if manifest is None:
         assert references is not None
-        return read_references(references, encoding)
-    rows, notes = read_rows(manifest, encoding)
+        return read_references(references, encoding_of(references, encoding))
+    rows, notes = read_rows(manifest, encoding_of(manifest, encoding))
     if references is None:
         return rows, notes
-    captions, more = read_references(references, encoding)
+    captions, more = read_references(references, encoding_of(references, encoding))
     merged, unknown = with_references(rows, captions)
     return merged, [*notes, *more, *unknown]
 

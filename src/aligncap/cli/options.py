@@ -7,7 +7,18 @@ from typing import Annotated, Literal
 
 import typer
 
-__all__ = ["CalibrationFile", "Checkpoint", "Device", "Dtype", "Quiet", "Threads"]
+__all__ = [
+    "CalibrationFile",
+    "Checkpoint",
+    "Device",
+    "Dtype",
+    "Engine",
+    "GpusPerWorker",
+    "Quiet",
+    "RayAddress",
+    "Threads",
+    "Workers",
+]
 
 Checkpoint = Annotated[str, typer.Option(metavar="NAME|DIR", help="embedded, a folder, or a Hub name.")]
 CalibrationFile = Annotated[
@@ -20,3 +31,27 @@ Dtype = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")]
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option(help="local: in this process. ray: in several, on this machine or a cluster (docs/collections.md)."),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="With ray: processes with a model each; --threads is then of each. [default: one for each GPU, or for "
+        "every 4 CPU cores]",
+    ),
+]
+GpusPerWorker = Annotated[
+    float | None,
+    typer.Option(min=0, metavar="X", help="With ray: 0.5 lets two workers share a GPU. [default: 1 on cuda, else 0]"),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|HOST:PORT|ray://HOST:PORT",
+        help="With ray: the cluster to use. [default: one is started on this machine, and stopped in the end]",
+    ),
+]

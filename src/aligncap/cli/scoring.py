@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from aligncap.evaluation.notes import Note
     from aligncap.evaluation.sentence_encoder import SentenceEncoder
 
-__all__ = ["TOLD", "Told", "dumped", "no_rows", "save", "scoring_bar", "sentence_encoder"]
+__all__ = ["TOLD", "Told", "dumped", "encoding_of", "no_rows", "save", "scoring_bar", "sentence_encoder"]
 
 TOLD = 10
 """Problems of a file that are told one by one."""
@@ -44,6 +45,23 @@ class Told:
                 print(f"{'error' if bad else 'note'}: {path}: {note}", file=sys.stderr)
             if len(several) > TOLD:
                 print(f"… and {len(several) - TOLD} more of that kind ({kind}); --json names them all", file=sys.stderr)
+
+
+def encoding_of(path: Path, encoding: str | None) -> str | None:
+    """What `--encoding` says, for a file that is not in UTF-8; None for one that is: files may differ in it."""
+    if encoding is None:
+        return None
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                if b"\0" in chunk:  # UTF-16 and UTF-32 of English are bytes of UTF-8, too
+                    return encoding
+                decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except (UnicodeDecodeError, OSError):  # of the latter the reader tells
+        return encoding
+    return None
 
 
 def no_rows(rows: Sequence[Row], split: Sequence[str] | None, corpus: Sequence[str] | None) -> str:

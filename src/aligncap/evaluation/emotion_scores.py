@@ -19,7 +19,7 @@ from aligncap.evaluation.hallucination.language import is_english
 from aligncap.evaluation.labels import caption_label, to_label_set
 from aligncap.evaluation.measures import METHODS, Labels, Settings
 from aligncap.evaluation.notes import Note
-from aligncap.evaluation.predictions import Prediction
+from aligncap.evaluation.prediction import Prediction
 
 if TYPE_CHECKING:
     from aligncap.evaluation.sentence_encoder import SentenceEncoder
@@ -156,19 +156,23 @@ def evidence_by_row(rows: Sequence[Row], settings: Settings) -> tuple[dict[int, 
 def measure_hallucination(
     rows: Sequence[Row], predictions: Mapping[str, Prediction], evidence: Mapping[int, Evidence]
 ) -> Hallucinations:
-    """What captions make up, by `aligncap.evaluation.hallucination`: shares of the captions with findings.
+    """What captions make up, by `aligncap.evaluation.hallucination`: shares of the captions with findings, and weights.
 
     Captions that name no emotion have left something out and invented nothing: that finding does not count.
     """
     index = [i for i in evidence if rows[i].id in predictions]
     findings = {i: judge(predictions[rows[i].id].caption, evidence[i]) for i in index}
 
-    def rate(name: str, kinds: Collection[str]) -> Quantity:
-        has = [any(one.kind in kinds and one.type != OMISSION for one in findings[i]) for i in index]
-        return mean_of(name, index, list(map(float, has)))
+    def heaviest(kinds: Collection[str]) -> list[float]:
+        counted = [[one.weight for one in findings[i] if one.kind in kinds and one.type != OMISSION] for i in index]
+        return [max(weights, default=0.0) for weights in counted]
 
+    quantities = []
     wanted = {"hallucination": ("factuality", "faithfulness"), "factuality": ("factuality",)}
     wanted["faithfulness"] = ("faithfulness",)
-    quantities = [rate(name, kinds) for name, kinds in wanted.items()] if index else []
+    for name, kinds in wanted.items() if index else ():
+        weights = heaviest(kinds)
+        quantities.append(mean_of(name, index, [float(weight > 0) for weight in weights]))
+        quantities.append(mean_of(f"{name}_weight", index, weights))
     grounded = frozenset(i for i in index if evidence[i].voice is not None)
     return Hallucinations(quantities, findings, grounded)

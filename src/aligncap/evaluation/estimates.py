@@ -78,13 +78,30 @@ class Draws:
             score: from (samples, k) sums to (samples,) scores.
             level: confidence level in (0, 1).
         """
+        return self.intervals(counts, lambda sums: score(sums)[:, None], level)[0]
+
+    def intervals(self, counts: Floats, scores: Callable[[Floats], Floats], level: float = 0.95) -> list[Interval]:
+        """Several scores of the same sums, each as by `interval`.
+
+        Args:
+            counts: (clips, k) what each clip adds to the sums.
+            scores: from (samples, k) sums to (samples, m) scores; NaN where a sample has no such score. Such samples
+                count for nothing; the interval of a score that all clips together lack is NaN.
+            level: confidence level in (0, 1).
+
+        Returns:
+            m intervals.
+        """
         sums = self._sums(counts)
         parts = [
-            score(self._times[start : start + _CHUNK].astype(np.float64) @ sums)
+            scores(self._times[start : start + _CHUNK].astype(np.float64) @ sums)
             for start in range(0, len(self._times), _CHUNK)
         ]
-        low, high = np.quantile(np.concatenate(parts), [(1 - level) / 2, (1 + level) / 2])
-        return Interval(float(score(counts.sum(0, keepdims=True))[0]), float(low), float(high))
+        drawn, whole = np.concatenate(parts), scores(counts.sum(0, keepdims=True))[0]
+        drawn[:, np.isnan(whole)] = 0.0
+        bounds = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        bounds[:, np.isnan(whole)] = np.nan
+        return [Interval(*map(float, found)) for found in zip(whole, *bounds, strict=True)]
 
     def exchangeable(self, differences: Floats, *, rounds: int = 10_000) -> Floats:
         """Two-sided p of the hypothesis that two systems are exchangeable: the test of `aligncap.metrics.compare`.

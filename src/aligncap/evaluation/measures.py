@@ -26,6 +26,8 @@ METHODS = {
 }
 """Ways from a prediction to a corpus's label; each is scored by itself."""
 
+_WEIGHED = "weight of the heaviest finding, with partial credit for what some listeners hear"
+
 MEASURES: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -58,6 +60,14 @@ MEASURES: Mapping[str, Metric] = {
         Metric("hallucination", "Captions that hallucinate", 0, 1, False, "mean", "of either kind"),
         Metric("factuality", "Factuality hallucination", 0, 1, False, "mean", "captions that misread the voice"),
         Metric("faithfulness", "Faithfulness hallucination", 0, 1, False, "mean", "captions that disobey or invent"),
+        *(
+            Metric(f"{name}_weight", f"{title}, weighed", 0, 1, False, "mean", _WEIGHED)
+            for name, title in {
+                "hallucination": "Hallucination",
+                "factuality": "Factuality",
+                "faithfulness": "Faithfulness",
+            }.items()
+        ),
     )
 }
 """Every metric of a report, in its order."""
@@ -75,6 +85,7 @@ class Settings:
         encoder: of sentences, for sentence similarity; None: it is not measured.
         meteor: METEOR proper; needs Java.
         spice: folder of SPICE's jars; None: it is not measured.
+        amount: what the numbers in the names of systems count, for learning curves; nothing is measured by it.
     """
 
     tokenizer: str = "auto"
@@ -83,6 +94,7 @@ class Settings:
     encoder: SentenceEncoder | None = None
     meteor: bool = False
     spice: Path | None = None
+    amount: str = "amount"
 
     def resolved(self, rows: Sequence[Row]) -> Settings:
         """The same with language and tokenizer named."""

@@ -22,6 +22,7 @@ KINDS: Mapping[str, bool] = {
     "ambiguous": True,  # its name fits several rows
     "overlong": True,
     "bad emotions": True,
+    "bad claims": True,
     "bad row": True,  # of the references or the manifest
     "not measured": True,  # a recording whose voice was to be measured
     "extra": False,  # no row for a prediction

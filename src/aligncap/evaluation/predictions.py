@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aligncap.corpora.check import taxonomy_label
 from aligncap.corpora.problems import shown
 from aligncap.corpora.records import read_records
 from aligncap.corpora.row import Row
 from aligncap.evaluation.matching import Finder
 from aligncap.evaluation.notes import Note, record_name
+from aligncap.evaluation.prediction import Prediction, read_prediction
 
-__all__ = ["LONGEST", "Prediction", "System", "read_system"]
-
-LONGEST = 10_000
-"""Characters of a caption that are read; nobody describes a voice at greater length."""
+__all__ = ["Prediction", "System", "read_system"]
 
 _STRETCH = re.compile(r"#(\d+)$")
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a system says of one clip.
-
-    Attributes:
-        caption: as the system wrote it, at most `LONGEST` characters.
-        emotions: label → probability; empty where the system gives none.
-        label: the emotion that the system states beside its caption; empty where it states none.
-    """
-
-    caption: str
-    emotions: Mapping[str, float] = field(default_factory=dict)
-    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,11 +53,11 @@ def read_system(
 ) -> System:
     """Read the predictions of a system and find the row of each.
 
-    Lines are ``{"id": …, "caption": …}``, with ``emotions`` (label → probability) and ``label`` where the system gives
-    them, or what ``aligncap caption`` writes. A prediction belongs to the row of its ``id``; without one, to the only
-    row whose recording (or id) ends in the same names as its ``audio`` (or ``id``), whatever its folder and format.
-    The stretches of a long recording (``NAME#0``, ``NAME#1``) become one: captions joined, probabilities averaged by
-    their seconds.
+    Lines are ``{"id": …, "caption": …}``, with ``emotions`` (label → probability), ``label``, ``claims`` and
+    ``abstained`` where the system gives them, or what ``aligncap caption`` writes. A prediction belongs to the row of
+    its ``id``; without one, to the only row whose recording (or id) ends in the same names as its ``audio`` (or
+    ``id``), whatever its folder and format. The stretches of a long recording (``NAME#0``, ``NAME#1``) become one:
+    captions and claims joined, probabilities averaged by their seconds.
 
     Args:
         path: a file whose name ends in ``.jsonl``, ``.ndjson``, ``.csv``, ``.tsv`` or ``.parquet``.
@@ -104,7 +85,7 @@ def read_system(
         if row_id not in wanted:
             elsewhere += 1
             continue
-        prediction = _prediction(key, values, notes)
+        prediction = read_prediction(key, values, notes)
         if prediction is None:
             failed.add(row_id)
         elif row_id in predictions:
@@ -176,80 +157,8 @@ def _one(stretches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for label, value in part["emotions"].items():
             number = value * seconds if isinstance(value, int | float) else math.nan
             total[label] = total.get(label, 0.0) + number
-    return joined | ({"emotions": total} if given else {})
-
-
-def _prediction(key: str, values: Mapping[str, Any], notes: list[Note]) -> Prediction | None:
-    """None where there is nothing to score."""
-    caption = values.get("caption")
-    if "error" in values and caption in (None, ""):
-        error = values["error"]
-        reason = error.get("message", "") if isinstance(error, Mapping) else error
-        notes.append(Note("failed", key, f"{shown(str(reason))}; not scored"))
-        return None
-    if not isinstance(caption, str):
-        notes.append(Note("not text", key, f"the caption is {_kind_of(values, 'caption')}; not scored"))
-        return None
-    if not _is_unicode(caption):
-        notes.append(
-            Note("encoding", key, "the caption is not valid Unicode; save as UTF-8 or name --encoding; not scored")
-        )
-        return None
-    if not caption.strip():
-        notes.append(Note("empty", key, "the caption is empty; scored as it is"))
-    if len(caption) > LONGEST:
-        notes.append(Note("overlong", key, f"{len(caption):,} characters; the first {LONGEST:,} are scored"))
-        caption = caption[:LONGEST]
-    emotions, wrong = _emotions(values.get("emotions"))
-    if wrong:
-        notes.append(Note("bad emotions", key, f"{wrong}; the caption alone is scored"))
-    label = values.get("label")
-    return Prediction(caption, emotions, _emotion(label) if isinstance(label, str) and _is_unicode(label) else "")
-
-
-def _kind_of(values: Mapping[str, Any], column: str) -> str:
-    if column not in values:
-        return "not there"
-    value = values[column]
-    if value is None:
-        return "null"
-    if isinstance(value, float) and math.isnan(value):
-        return "NaN"
-    return f"not text but {shown(value)}"
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _emotion(word: str) -> str:
-    """The label for a word, or the word itself where the taxonomy has none."""
-    return taxonomy_label(word) or word.strip().lower()
-
-
-def _emotions(value: Any) -> tuple[dict[str, float], str]:
-    """Probabilities that sum to 1, and what is wrong with them."""
-    if isinstance(value, str) and value.strip():
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return {}, "emotions are not a JSON object"
-    if value is None or value in ("", {}) or (isinstance(value, float) and math.isnan(value)):
-        return {}, ""
-    if not isinstance(value, Mapping):
-        return {}, f"emotions are {shown(value)}, not label: probability"
-    total: dict[str, float] = {}
-    for word, number in value.items():
-        good = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
-        if not good or number < 0 or not _is_unicode(str(word)):
-            return {}, f"the probability of {shown(word)} is {shown(number)}"
-        label = _emotion(str(word))
-        total[label] = total.get(label, 0.0) + float(number)
-    whole = sum(total.values())
-    if not 0 < whole < math.inf:
-        return {}, "the probabilities sum to nothing"
-    return {label: number / whole for label, number in total.items()}, ""
+    joined |= {"emotions": total} if given else {}
+    told = [part["claims"] for part in good if part.get("claims") is not None]
+    lists = [claims if isinstance(claims, list) else [claims] for claims in told]
+    joined |= {"claims": [claim for claims in lists for claim in claims]} if told else {}
+    return joined | ({"abstained": True} if all(part.get("abstained") is True for part in good) else {})

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from aligncap.corpora.row import Row
 from aligncap.evaluation.comparisons import compare_systems
+from aligncap.evaluation.coverage import coverage_curves
+from aligncap.evaluation.curves import learning_curves
 from aligncap.evaluation.details import Measured, about, breakdown, caption_record, confusions, system_record
 from aligncap.evaluation.emotion_scores import (
     evidence_by_row,
     measure_emotions,
     measure_hallucination,
 )
-from aligncap.evaluation.estimates import Draws, Quantity, mean_interval
+from aligncap.evaluation.estimates import Quantity, mean_interval
 from aligncap.evaluation.measures import MEASURES, METHODS, Settings, labels_by_corpus
 from aligncap.evaluation.notes import Note
+from aligncap.evaluation.parts import LEVEL, Estimator, Part, parts_of
 from aligncap.evaluation.predictions import System
 from aligncap.evaluation.text_scores import measure_captions
 from aligncap.metrics.statistics import Interval
@@ -28,23 +30,6 @@ __all__ = ["FORMAT", "evaluate"]
 
 FORMAT = "aligncap-report/1"
 """What `evaluate` returns."""
-
-_LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Some of the rows, for which scores are told apart.
-
-    Attributes:
-        kind: ``all``, ``corpus`` or ``language``.
-        name: of the corpus or language.
-        rows: which of them.
-    """
-
-    kind: str
-    name: str
-    rows: frozenset[int]
 
 
 def evaluate(
@@ -88,11 +73,12 @@ def evaluate(
         quantities = {one.name: one for one in (*captions, *emotions.quantities, *invented.quantities)}
         ordered = [quantities[name] for name in MEASURES if name in quantities]
         measured.append(Measured(system, ordered, emotions, invented))
-    estimate = _Estimator(rows, resamples, seed)
-    parts = _parts(rows)
-    scores = []
+    estimate = Estimator(rows, resamples, seed)
+    parts = parts_of(rows)
+    scores, coverage = [], []
     for one in measured:
         scores += _scores(one, parts, estimate)
+        coverage += coverage_curves(rows, one, parts, estimate)
         advance(f"{one.system.name}: intervals")
     used = {score["metric"] for score in scores}
     first, *others = measured
@@ -101,11 +87,12 @@ def evaluate(
         "settings": {
             "seed": seed,
             "resamples": resamples,
-            "level": _LEVEL,
+            "level": LEVEL,
             "tokenizer": settings.tokenizer,
             "language": settings.language,
             "instruction": settings.instruction,
             "sentence_similarity": settings.encoder is not None,
+            "amount": settings.amount,
         },
         "versions": _versions(),
         "rows": about(rows),
@@ -127,52 +114,12 @@ def evaluate(
                 seed=seed,
             )
         ],
+        "curves": learning_curves([system.name for system in systems]),
+        "coverage": coverage,
         "confusions": [one for item in measured for one in confusions(rows, item, labels)],
         "hallucinations": [one for item in measured for one in breakdown(rows, item)],
         "captions": [caption_record(index, row, measured) for index, row in enumerate(rows)],
     }
-
-
-class _Estimator:
-    """Intervals of quantities over parts; draws are made once for each set of clips."""
-
-    def __init__(self, rows: Sequence[Row], resamples: int, seed: int) -> None:
-        self._rows = rows
-        self._resamples = resamples
-        self._seed = seed
-        self._draws: dict[bytes, Draws] = {}
-
-    def of(self, quantity: Quantity, part: _Part) -> tuple[Interval | float, int] | None:
-        """The score with its interval, or alone, and the number of clips; None where there are none."""
-        places = [place for place, index in enumerate(quantity.index.tolist()) if index in part.rows]
-        if not places:
-            return None
-        if quantity.whole is not None and not len(quantity.each):
-            return quantity.whole(places), len(places)
-        index = quantity.index[places]
-        key = index.tobytes()
-        if key not in self._draws:
-            speakers = [(self._rows[i].corpus, self._rows[i].speaker or self._rows[i].id) for i in index]
-            self._draws[key] = Draws(speakers, resamples=self._resamples, seed=self._seed)
-        interval = self._draws[key].interval(quantity.counts[places], quantity.score, _LEVEL)
-        if quantity.whole is not None:
-            value = quantity.whole(places)
-            shift = value - interval.value
-            interval = Interval(value, interval.low + shift, interval.high + shift)
-        return interval, len(places)
-
-
-def _parts(rows: Sequence[Row]) -> list[_Part]:
-    """All rows, each corpus, and each language where there are several."""
-    parts = [_Part("all", "", frozenset(range(len(rows))))]
-    for kind in ("corpus", "language"):
-        names = sorted({getattr(row, kind) for row in rows})
-        if len(names) > 1 or (kind == "corpus" and names != [""]):
-            parts += [
-                _Part(kind, name, frozenset(i for i, row in enumerate(rows) if getattr(row, kind) == name))
-                for name in names
-            ]
-    return parts
 
 
 def _comparable(measured: Measured) -> list[Quantity]:
@@ -181,14 +128,14 @@ def _comparable(measured: Measured) -> list[Quantity]:
     return [quantity for quantity in measured.quantities if quantity.name in means]
 
 
-def _compared(parts: Sequence[_Part]) -> list[tuple[str, str, frozenset[int]]]:
+def _compared(parts: Sequence[Part]) -> list[tuple[str, str, frozenset[int]]]:
     """The parts on which systems are compared; the mean over corpora among them, where there are several."""
     found = [(part.kind, part.name, part.rows) for part in parts if part.kind != "language"]
     several = sum(part.kind == "corpus" for part in parts) > 1
     return [*found, ("mean", "", parts[0].rows)] if several else found
 
 
-def _scores(measured: Measured, parts: Sequence[_Part], estimate: _Estimator) -> list[dict[str, Any]]:
+def _scores(measured: Measured, parts: Sequence[Part], estimate: Estimator) -> list[dict[str, Any]]:
     found = []
     for quantity in measured.quantities:
         by_corpus = []

@@ -7,17 +7,23 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from aligncap.evaluation.measures import METHODS
+
 __all__ = ["GROUPS", "csv_scores", "headline", "latex", "markdown", "text_table"]
 
 Data = Mapping[str, Any]
 _Row = Sequence[str]
 
+_RATES = ("hallucination", "factuality", "faithfulness")
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Emotion": (
-        *("uar.lexicon", "uar.similarity", "uar.likelihood", "uar.stated", "hit_rate", "group_f1"),
-        *("valence_ccc", "arousal_ccc", "ece.likelihood"),
+    "Emotion labels": (
+        *(f"{score}.{method}" for score in ("uar", "war", "macro_f1") for method in METHODS),
+        "ece.likelihood",
     ),
-    "Hallucination": ("hallucination", "factuality", "faithfulness"),
+    "Emotion words": (
+        *("emotion_named", "hit_rate", "group_precision", "group_recall", "group_f1", "valence_ccc", "arousal_ccc"),
+    ),
+    "Hallucination": (*_RATES, *(f"{name}_weight" for name in _RATES)),
     "Agreement with references": (
         *("bleu1", "bleu4", "meteor", "meteor_lite", "rouge_l", "cider_d", "spice", "spider", "similarity"),
     ),
@@ -25,11 +31,13 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 """The metrics that tables show, and under which heading; all the others are in JSON and CSV."""
 
+_SUPPORTS = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9)  # all thresholds are in JSON
 _ARROWS = {True: "↑", False: "↓", None: ""}
 _LATEX_ARROWS = {True: r" $\uparrow$", False: r" $\downarrow$", None: ""}
 _LATEX = str.maketrans(
     {char: rf"\{char}" for char in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--"}  # noqa: RUF001
+    | {"↑": r"$\uparrow$", "↓": r"$\downarrow$"}
 )
 
 
@@ -50,13 +58,15 @@ def text_table(data: Data) -> str:
 
 
 def markdown(data: Data) -> str:
-    """All tables, as Markdown: the summary, every corpus, the comparisons, and what was scored."""
+    """All tables, as Markdown: the summary, every corpus, curves, the comparisons, and what was scored."""
     part = _summary_part(data)
     blocks = [f"# Evaluation\n\n{_preamble(data)}"]
     rows = [[_title(data, metric), *cells] for metric, cells in _summary(data, part)]
     scored = ["scored clips", *(f"{s['scored']} of {s['rows']}" for s in data["systems"])]
     blocks.append(f"## Summary\n\nScores are {_PARTS[part]}.\n\n{_pipes(['', *_names(data)], [scored, *rows])}")
     for heading, header, body in _by_corpus(data):
+        blocks.append(f"## {heading}\n\n{_pipes(header, body)}")
+    for heading, header, body in _curves(data, part):
         blocks.append(f"## {heading}\n\n{_pipes(header, body)}")
     if data["comparisons"]:
         header = ["system", "less", "metric", "difference", "p", "clips"]
@@ -68,7 +78,10 @@ def markdown(data: Data) -> str:
 
 
 def latex(data: Data) -> str:
-    r"""The summary and the tables of corpora, as ``tabular`` for the package booktabs; the best of a metric is bold."""
+    r"""The summary, the tables of corpora and the curves, as ``tabular`` for the package booktabs.
+
+    The best of a metric is bold.
+    """
     part = _summary_part(data)
     names = _names(data)
     metrics = [metric for metric, _ in _summary(data, part)]
@@ -90,16 +103,22 @@ def latex(data: Data) -> str:
         if shown and rows:
             blocks.append(f"% {heading}")
             blocks.append(_tabular(["Corpus", "System", *(_tex(data["metrics"][m]["title"]) for m in shown)], rows))
+    for heading, header, body in _curves(data, part):
+        blocks.append(f"% {heading}")
+        blocks.append(_tabular([_tex(cell) for cell in header], [[_tex(cell) for cell in row] for row in body]))
     return "\n\n".join(blocks) + "\n"
 
 
 def csv_scores(data: Data) -> str:
-    """Every score on a line: system, part, name, metric, value, low, high, clips."""
+    """Every score on a line: system, part, name, metric, value, low, high, clips; of curves, family and amount."""
     out = io.StringIO()
     columns = ("system", "part", "name", "metric", "value", "low", "high", "clips")
+    curves = {point["system"]: (one["family"], point["amount"]) for one in data["curves"] for point in one["points"]}
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_plain(score[column]) for column in columns] for score in data["scores"])
+    writer.writerow([*columns, "family", "amount"])
+    for score in data["scores"]:
+        cells = [*(score[column] for column in columns), *curves.get(score["system"], ("", ""))]
+        writer.writerow([_plain(cell) for cell in cells])
     return out.getvalue()
 
 
@@ -157,6 +176,37 @@ def _by_corpus(data: Data) -> Iterator[tuple[str, list[str], list[list[str]]]]:
                     rows.append([corpus, name, str(clips), *(_interval(data, score) for score in scores)])
         if rows:
             yield heading, ["corpus", "system", "clips", *(_title(data, metric) for metric in shown)], rows
+
+
+def _curves(data: Data, part: str) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """Heading, header and rows of the tables of learning curves, and of what abstaining is worth."""
+    metrics = [name for name in headline(data) if name.startswith("uar.") or name in _RATES]
+    rows = [
+        [
+            one["family"],
+            f"{point['amount']:g}",
+            *(_interval(data, _find(data, point["system"], m, part, "")) for m in metrics),
+        ]
+        for one in data["curves"]
+        for point in one["points"]
+    ]
+    if rows:
+        yield "Learning curves", ["family", data["settings"]["amount"], *(_title(data, m) for m in metrics)], rows
+    rows = [
+        [one["system"], one["kind"], f"{point['threshold']:g}", str(point["told"]), *_shares(point)]
+        for one in data["coverage"]
+        if one["part"] == part
+        for point in one["points"]
+        if point["threshold"] in _SUPPORTS
+    ]
+    if rows:
+        yield "Coverage and hallucination", ["system", "of", "support at least", "told", "coverage", "wrong ↓"], rows
+
+
+def _shares(point: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("coverage", "wrong"):
+        value, low, high = (point[key] for key in (name, f"{name}_low", f"{name}_high"))
+        yield "" if value is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _comparisons(data: Data, part: str) -> Iterator[list[str]]:

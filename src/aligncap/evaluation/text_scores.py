@@ -9,7 +9,7 @@ import numpy as np
 from aligncap.corpora.row import Row
 from aligncap.evaluation.estimates import Floats, Quantity, mean_of
 from aligncap.evaluation.measures import Settings
-from aligncap.evaluation.predictions import Prediction
+from aligncap.evaluation.prediction import Prediction
 from aligncap.metrics import java
 from aligncap.metrics.bleu import bleu_counts, score_counts
 from aligncap.metrics.cider import cider, cider_d

@@ -110,7 +110,9 @@ async def captions(
         str, Form(description="what to ask of the model", min_length=1, max_length=500, pattern=r"\S")
     ] = _DEFAULT,
     num_captions: Annotated[int, Form(description="of each stretch; above 1 they are sampled", ge=1, le=8)] = 1,
-    temperature: Annotated[float | None, Form(description="sample; default 0.7", gt=0, le=10)] = None,
+    temperature: Annotated[
+        float | None, Form(description="sample; default 0.7; 0: the likeliest words", ge=0, le=10)
+    ] = None,
     top_p: Annotated[float | None, Form(description="sample; default 0.9", gt=0, le=1)] = None,
     seed: Annotated[
         int | None, Form(description="sample; the same seed, the same captions; default 0", ge=0, le=_MAX_SEED)
@@ -129,7 +131,9 @@ async def captions(
         raise Problem(413, "TooManyFiles", f"{len(file)} recordings: send at most {service.limits.max_files} at once")
     given = {"temperature": temperature, "top_p": top_p, "seed": seed}
     drawn = {name: value for name, value in given.items() if value is not None}
-    sampling = Sampling(**drawn) if drawn or num_captions > 1 else None  # type: ignore[arg-type]
+    sampling = Sampling(**drawn) if drawn else None  # type: ignore[arg-type]
+    if num_captions > 1 and temperature == 0:
+        raise Problem(422, "InvalidRequest", "num_captions: at temperature 0 they would all be the same; ask for one")
 
     uploads = [Upload(item.file, shown_name(item.filename, place)) for place, item in enumerate(file)]
     read = await to_thread.run_sync(read_uploads, uploads, service.limits, limiter=service.decoders)

@@ -30,7 +30,7 @@ class JsonLines(logging.Formatter):
 
 
 def configure(level: str) -> None:
-    """Let our loggers and uvicorn's write such lines.
+    """Let our loggers and uvicorn's write such lines, and warnings of libraries that have no log of their own.
 
     Args:
         level: ``debug``, ``info``, ``warning`` or ``error``.
@@ -41,4 +41,8 @@ def configure(level: str) -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level.upper())
+    others = logging.StreamHandler(sys.stderr)
+    others.setFormatter(JsonLines())
+    others.setLevel(logging.WARNING)
+    logging.lastResort = others  # it would write bare messages
     logging.getLogger("uvicorn.access").disabled = True  # the gate writes a line for each request

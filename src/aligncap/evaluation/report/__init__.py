@@ -16,7 +16,7 @@ from aligncap.evaluation.tables import GROUPS
 
 __all__ = ["render", "worst_first"]
 
-_SCRIPTS = ("core.js", "charts.js", "scores.js", "contours.js", "examples.js")
+_SCRIPTS = ("core.js", "charts.js", "curves.js", "scores.js", "contours.js", "examples.js")
 _MOST = 5000
 
 

@@ -1,5 +1,6 @@
-// Inline SVG: intervals, learning curves, valence and arousal.
+// Inline SVG: intervals, valence and arousal.
 
+const MOST_DOTS = 800; // of a system: more hide each other, and slow the page
 const EMOTION_COLOURS = ["--s1", "--s4", "--s6", "--s9", "--s2", "--s3", "--s7", "--s0", "--s5", "--s8"];
 
 /** Intervals as a forest plot. */
@@ -15,7 +16,7 @@ function forest(found) {
   const marks = [];
   for (const name of names) {
     const rows = found.filter((one) => `${one.part}\n${one.name}` === name);
-    marks.push(draw("text", { x: left - 10, y: y + (rows.length * step) / 2 + 4, "text-anchor": "end", class: "strong" }, name.split("\n")[1].slice(0, 20) || "(none)"));
+    marks.push(draw("text", { x: left - 10, y: y + (rows.length * step) / 2 + 4, "text-anchor": "end", class: "strong" }, (name.split("\n")[1] || partName({ part: name.split("\n")[0] })).slice(0, 20)));
     for (const one of rows) {
       const middle = y + step / 2;
       if (one.low !== null) marks.push(draw("line", { x1: x(one.low), x2: x(one.high), y1: middle, y2: middle, style: { stroke: colour(one.system), "stroke-width": "3", opacity: ".5" } }));
@@ -35,40 +36,6 @@ function legend(items) {
   return make("ul", { class: "legend" }, items.map(([name, fillColour]) => make("li", {}, make("i", { style: { background: fillColour } }), name)));
 }
 
-/** Scores over numbers: where every system is named by one (clips, steps, hours). */
-function curve() {
-  const at = NAMES.map(Number);
-  if (NAMES.length < 3 || NAMES.some((name) => name.trim() === "") || at.some((value) => !Number.isFinite(value))) return null;
-  const keys = shownMetrics();
-  const [label, select] = choice("Metric", keys.map((key) => [key, metric(key).title + direction(key)]), show);
-  const box = make("div");
-  function show() {
-    const where = parts()[0];
-    const points = NAMES.map((name, index) => ({ at: at[index], one: score(name, where[0], where[1], select.value) || score(name, "all", "", select.value) }))
-      .filter((point) => point.one).sort((a, b) => a.at - b.at);
-    if (!points.length) return box.replaceChildren(make("p", {}, "No scores."));
-    const [left, top, width, height] = [60, 12, Math.max(200, Math.min(520, window.innerWidth - 160)), 240];
-    const values = points.flatMap(({ one }) => [one.value, one.low ?? one.value, one.high ?? one.value]);
-    const [low, high] = [Math.min(...values), Math.max(...values)];
-    const log = points[0].at > 0 && points.at(-1).at / points[0].at >= 8;
-    const scale = (value) => (log ? Math.log(value) : value);
-    const [from, to] = [scale(points[0].at), scale(points.at(-1).at)];
-    const x = (value) => left + ((scale(value) - from) / (to - from || 1)) * width;
-    const y = (value) => top + height - ((value - low) / (high - low || 1)) * height;
-    const lines = [low, (low + high) / 2, high].flatMap((value) => [draw("line", { class: "axis", x1: left, x2: left + width, y1: y(value), y2: y(value) }),
-      draw("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, number(value, select.value))]);
-    const path = points.map(({ at: where_, one }, index) => `${index ? "L" : "M"}${x(where_)} ${y(one.value)}`).join("");
-    const marks = points.flatMap(({ at: where_, one }) => [
-      one.low === null ? null : draw("line", { x1: x(where_), x2: x(where_), y1: y(one.low), y2: y(one.high), style: { stroke: "var(--accent)", "stroke-width": "3", opacity: ".4" } }),
-      draw("circle", { cx: x(where_), cy: y(one.value), r: 5, style: { fill: "var(--accent)" } }, draw("title", {}, `${where_}: ${number(one.value, select.value)}`)),
-      draw("text", { x: x(where_), y: top + height + 20, "text-anchor": "middle" }, String(where_))]);
-    box.replaceChildren(draw("svg", { viewBox: `0 0 ${left + width + 30} ${top + height + 34}`, width: left + width + 30, role: "img", "aria-label": `${metric(select.value).title} over the numbers that name the systems` },
-      lines, draw("path", { d: path, style: { fill: "none", stroke: "var(--accent)", "stroke-width": "2" } }), marks));
-  }
-  show();
-  return section("curve", "Learning curve", `Systems are named by numbers; the scores of each (${parts()[0][2]}) over them.`, make("div", { class: "controls" }, label), box);
-}
-
 /** What captions say, in the plane of valence and arousal, coloured by what is true. */
 function plane() {
   const known = DATA.captions.filter((row) => row.point && row.emotion);
@@ -85,7 +52,7 @@ function plane() {
   }
   show();
   const cut = DATA.embedded < DATA.clips ? ` Of ${DATA.clips} clips, ${DATA.embedded} are in this file.` : "";
-  return section("plane", "Valence and arousal", `Each dot is a caption, where its emotion words lie by our taxonomy's values, coloured by the true emotion; rings are where that lies itself. Dots are shaken a little so that equal ones show.${cut}`,
+  return section("plane", "Valence and arousal", `Each dot is a caption, where its emotion words lie by our taxonomy's values, coloured by the true emotion; rings are where that lies itself. Dots are shaken a little so that equal ones show; of many captions, ${MOST_DOTS} or fewer are drawn.${cut}`,
     make("div", { class: "controls" }, corpusLabel, emotionLabel), legend(emotions.map((name) => [name, hue(name)])), box);
 }
 
@@ -99,7 +66,8 @@ function scatter(system, rows, hue, shape) {
     draw("line", { class: "axis", x1: x(0), x2: x(0), y1: y(-1), y2: y(1) }), draw("line", { class: "axis", x1: x(-1), x2: x(1), y1: y(0), y2: y(0) }),
     draw("text", { x: x(1), y: y(-1) + 18, "text-anchor": "end" }, "pleasant →"), draw("text", { x: x(-1), y: y(-1) + 18 }, "← unpleasant"),
     draw("text", { x: x(-1), y: y(1) - 8 }, "↑ excited"), draw("text", { x: x(1), y: y(1) - 8, "text-anchor": "end" }, system)];
-  const dots = rows.map((row) => {
+  const step = Math.ceil(rows.length / MOST_DOTS);
+  const dots = rows.filter((_, index) => index % step === 0).map((row) => {
     const [valence, arousal] = row.systems[system].point;
     const [left, top] = [x(valence + shaken()), y(arousal + shaken())];
     const style = { fill: hue(row.emotion), opacity: ".55" };

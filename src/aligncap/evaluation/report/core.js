@@ -53,10 +53,14 @@ function parts() {
   const found = new Map();
   for (const one of DATA.scores) found.set(`${one.part}\n${one.name}`, [one.part, one.name]);
   const order = ["mean", "all", "corpus", "language"];
-  const called = { mean: "mean over corpora", all: "all clips", corpus: "corpus", language: "language" };
   return [...found.values()]
     .sort((a, b) => order.indexOf(a[0]) - order.indexOf(b[0]))
-    .map(([part, name]) => [part, name, ["mean", "all"].includes(part) ? called[part] : `${called[part]}: ${name || "(none)"}`]);
+    .map(([part, name]) => [part, name, partName({ part, name })]);
+}
+
+/** What to call a part of the data. */
+function partName({ part, name }) {
+  return { mean: "mean over corpora", all: "all clips" }[part] || `${part}: ${name || "(none)"}`;
 }
 
 function colour(system) {

@@ -69,7 +69,7 @@ function examples() {
 function card(row) {
   const audio = DATA.audio[row.id];
   const votes = Object.entries(row.votes || {}).map(([name, share]) => `${name} ${Math.round(100 * share)} %`).join(", ");
-  const facts = [row.corpus, row.language, row.speaker && `speaker ${row.speaker}`, (row.clues || []).join(", ")].filter(Boolean).join(" · ");
+  const facts = [row.corpus, row.language, row.speaker && `speaker ${row.speaker}`, (row.clues || []).map((word) => word.replace(":", " ")).join(", ")].filter(Boolean).join(" · ");
   return make("li", {},
     make("p", { class: "id" }, row.id, facts ? ` · ${facts}` : ""),
     plotted(row, audio ? make("audio", { controls: "", preload: "none", src: audio, "aria-label": `Recording ${row.id}` }) : null),
@@ -140,7 +140,7 @@ function theme() {
 }
 
 function page() {
-  const sections = [summary(), corpora(), curve(), confusions(), plane(), hallucinations(), examples(), scored()].filter(Boolean);
+  const sections = [summary(), corpora(), curve(), confusions(), plane(), hallucinations(), coverage(), examples(), scored()].filter(Boolean);
   document.getElementById("main").append(...sections);
   document.getElementById("contents").append(make("ul", {}, sections.map((one) =>
     make("li", {}, make("a", { href: `#${one.id}` }, one.querySelector("h2").textContent)))));
@@ -151,7 +151,8 @@ function page() {
     theme(),
     make("button", { type: "button", onclick: () => download("report.json", "application/json", reportData()) }, "All data (JSON)"),
     make("button", { type: "button", onclick: () => download("scores.csv", "text/csv", scoreTable()) }, "Scores (CSV)"),
-    make("button", { type: "button", onclick: () => download("captions.csv", "text/csv", captionTable()) }, "Captions (CSV)"));
+    make("button", { type: "button", onclick: () => download("captions.csv", "text/csv", captionTable()) }, "Captions (CSV)"),
+    ...(DATA.coverage.length ? [make("button", { type: "button", onclick: () => download("coverage.csv", "text/csv", coverageTable()) }, "Coverage (CSV)")] : []));
   const { seed, resamples, tokenizer, language } = DATA.settings;
   document.getElementById("made").textContent = `Made by aligncap ${DATA.versions.aligncap}. Intervals: ${resamples} bootstrap resamples, over speakers where there are five, else over clips; seed ${seed}. Captions in ${language}, tokenizer ${tokenizer}.`;
 }

@@ -79,11 +79,11 @@ function corpora() {
   const [label, select] = choice("Metric", keys.map((key) => [key, metric(key).title + direction(key)]), show);
   const box = make("div", { class: "side" });
   function show() {
-    const rows = [...names.map((name) => ["corpus", name]), ...languages.map((name) => ["language", name])];
+    const rows = [...parts().filter(([part]) => ["mean", "all"].includes(part)), ...names.map((name) => ["corpus", name]), ...languages.map((name) => ["language", name])];
     const found = rows.flatMap(([part, name]) => NAMES.map((system) => score(system, part, name, select.value)).filter(Boolean));
     const columns = [{ title: "Part" }, { title: "System" }, { title: metric(select.value).title, number: true },
       { title: "95 % interval" }, { title: "Clips", number: true }];
-    const body = found.map((one) => [`${one.part}: ${one.name || "(none)"}`, one.system, { value: one.value, show: number(one.value, one.metric) },
+    const body = found.map((one) => [partName(one), one.system, { value: one.value, show: number(one.value, one.metric) },
       one.low === null ? "" : `${number(one.low, one.metric)} to ${number(one.high, one.metric)}`, one.clips]);
     box.replaceChildren(forest(found), sortable(`${metric(select.value).title}, part by part`, columns, body));
   }
