@@ -8,7 +8,7 @@ Captions are those that the model writes at first (not verified), of `dev` speak
 they are saved and not made again. Columns: macro recall of the strongest emotion named, mean over corpora (95 %,
 bootstrap over speakers); share of captions that name an emotion that the label does not support, or none; that say of
 the voice what was not measured, or its contrary; that are unfaithful (form, leaks, inventions); how many sides of the
-voice are told; distinct captions, distinct-2, words.
+voice are told; captions that tell an emotion twice, and in the same word; distinct captions, distinct-2, words.
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ def main() -> None:
         f"{len(clips)} clips of dev; {date.today().isoformat()}, {machine()}, seed 0; captions not verified.",
         "",
         "| model | captions | macro recall | emotion wrong | none named | voice not measured | voice contrary | "
-        "unfaithful | sides of the voice told | distinct captions | distinct-2 | words |",
-        "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "unfaithful | sides of the voice told | emotion told twice | in the same word | distinct captions | "
+        "distinct-2 | words |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for given in arguments.checkpoint:
         name, _, checkpoint = given.rpartition("=")
@@ -95,11 +96,19 @@ def row(
         str(recall([{clip.id: text for clip, text in zip(clips, texts, strict=True)}], clips, "dev")),
         *(f"{share:.3f}" for share in shares),
         f"{sides:.2f}",
+        f"{np.mean([repeats(text, 'target') for text in texts]):.3f}",
+        f"{np.mean([repeats(text, 'text') for text in texts]):.3f}",
         f"{len(set(texts)) / len(texts):.3f}",
         f"{len(set(pairs)) / len(pairs):.3f}",
         f"{np.mean([len(found) for found in words]):.1f}",
     ]
     return f"| {name} | {how} | {' | '.join(cells)} |"
+
+
+def repeats(caption: str, what: str) -> bool:
+    """Whether the claims of a caption tell an emotion more than once (``target``), or in the same word (``text``)."""
+    told = [getattr(claim, what).lower() for claim in find_claims(caption) if claim.kind == "emotion"]
+    return len(set(told)) < len(told)
 
 
 if __name__ == "__main__":

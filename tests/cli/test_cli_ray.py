@@ -6,9 +6,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from conftest import Done
+
+if TYPE_CHECKING:
+    from conftest import Done
 
 
 def test_a_run_is_gone_on_with_on_ray(
