@@ -80,6 +80,7 @@ def both_work(engine: RayEngine) -> bool:
 @pytest.fixture(scope="module", autouse=True)
 def ray() -> Iterator[Any]:
     """The module, with a cluster that is started once for all; when it is closed nothing is left of it."""
+    on_termination = signal.getsignal(signal.SIGTERM)
     with connected(TWO) as (ray, workers):
         assert workers == Workers(2, 1, 0.0, None, "cpu")
         assert sorted(ray_processes()) == ["gcs_server", "raylet"]
@@ -87,6 +88,7 @@ def ray() -> Iterator[Any]:
         yield ray
     assert not ray.is_initialized()
     assert not ray_processes()
+    assert signal.getsignal(signal.SIGTERM) == on_termination
 
 
 @pytest.fixture(scope="module")

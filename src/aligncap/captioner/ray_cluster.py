@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,6 +96,7 @@ def connected(wanted: Workers) -> Iterator[tuple[Any, Workers]]:
     if wanted.address is None:
         processes = wanted.number or max(1, cores // _CORES_PER_WORKER)
         options = {"address": "local", "num_cpus": processes, "include_dashboard": False}
+    on_termination = signal.getsignal(signal.SIGTERM)
     _silence(ray, True)
     try:
         try:
@@ -106,6 +109,8 @@ def connected(wanted: Workers) -> Iterator[tuple[Any, Workers]]:
     finally:
         ray.shutdown()  # stops what was started here; leaves a cluster of the user's as it is
         _silence(ray, False)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_termination)  # Ray has put its own there, and leaves it
 
 
 def reason(error: Exception) -> str:

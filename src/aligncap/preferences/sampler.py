@@ -63,7 +63,8 @@ class SamplePlan:
         if self.captions < 1:
             raise ValueError(f"captions must be at least 1, not {self.captions}")
         for temperature in self.temperatures:
-            Sampling(temperature, self.top_p)
+            if Sampling(temperature, self.top_p).temperature == 0:
+                raise ValueError("temperature must be above 0: the likeliest caption is taken besides")
 
     def settings(self) -> dict[str, Any]:
         """As plain values."""
