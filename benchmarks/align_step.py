@@ -57,16 +57,22 @@ SHAPES = {  # of the public models
 WAYS = ("plain", "ours")
 
 
+def random_model(arguments: argparse.Namespace) -> Any:
+    """A language model of a public one's shape, of random weights, with LoRA."""
+    torch.manual_seed(arguments.seed)
+    config = LlamaConfig(**SHAPES[arguments.shape])
+    model: Any = LlamaForCausalLM(config).to(getattr(torch, arguments.dtype)).to(arguments.device)
+    model.requires_grad_(False)
+    add_lora(model, LoraSettings(rank=16, alpha=32, dropout=0.0))
+    return model
+
+
 class Step:
     """Model, tokens and the two ways of a step."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        torch.manual_seed(arguments.seed)
-        self.device = torch.device(arguments.device)
-        dtype = getattr(torch, arguments.dtype)
-        self.model: Any = LlamaForCausalLM(LlamaConfig(**SHAPES[arguments.shape])).to(dtype).to(self.device)
-        self.model.requires_grad_(False)
-        add_lora(self.model, LoraSettings(rank=16, alpha=32, dropout=0.0))
+        self.model = random_model(arguments)
+        self.device = self.model.device
         add_lora(self.model, LoraSettings(rank=16, alpha=32, dropout=0.0), TEACHER)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_("lora_" in name and TEACHER not in name)

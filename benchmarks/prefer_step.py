@@ -20,12 +20,9 @@ from datetime import date
 from typing import Any
 
 import torch
-from align_step import SHAPES
+from align_step import SHAPES, random_model
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM
 
-from aligncap.model import LoraSettings
-from aligncap.model.lora import add_lora
 from aligncap.model.responses import response_states
 from aligncap.objectives import dpo, per_response, token_log_probs
 
@@ -36,12 +33,8 @@ class Step:
     """Model, pairs (chosen responses first), and the ways of a step."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        torch.manual_seed(arguments.seed)
-        self.device = torch.device(arguments.device)
-        dtype = getattr(torch, arguments.dtype)
-        self.model: Any = LlamaForCausalLM(LlamaConfig(**SHAPES[arguments.shape])).to(dtype).to(self.device)
-        self.model.requires_grad_(False)
-        add_lora(self.model, LoraSettings(rank=16, alpha=32, dropout=0.0))
+        self.model = random_model(arguments)
+        self.device = self.model.device
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_("lora_" in name)
         shape = (2 * arguments.batch, arguments.prompt + arguments.response)

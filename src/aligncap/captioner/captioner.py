@@ -338,15 +338,17 @@ class Captioner:
         config = self.model.config
         clues = [speech_clues(config, row, clip.voice) for clip, row in zip(clips, heard.tolist(), strict=True)]
         counts = speech.mask.sum(1).tolist()
-        inputs, asked = (
+        share = config.answer_share
+        inputs, *others = (
             pad_inside(self.model, self.processor.prompts(counts, instruction, clues).to(device))
-            for instruction in (prompt, WORD_INSTRUCTION if config.answer_share else prompt)
+            for instruction in ((prompt, WORD_INSTRUCTION) if share else (prompt,))
         )
+        asked = others[0] if others else inputs
         prefix = run_prefix(self.model, asked, inputs, speech)
         emotions = heard
-        if config.answer_share:
+        if share:
             answered = label_probabilities(self.model, asked, speech, self._answers, prefix)
-            emotions = config.answer_share * answered + (1 - config.answer_share) * heard
+            emotions = share * answered + (1 - share) * heard
         if not bool(emotions.isfinite().all()):
             raise AlignCapError(f"the model's numbers overflow in {self.model.dtype}: load it with float32")
         return _Listened(speech, clues, inputs, prefix, emotions)

@@ -109,7 +109,7 @@ def connected(wanted: Workers) -> Iterator[tuple[Any, Workers]]:
     finally:
         ray.shutdown()  # stops what was started here; leaves a cluster of the user's as it is
         _silence(ray, False)
-        if threading.current_thread() is threading.main_thread():
+        if threading.current_thread() is threading.main_thread() and on_termination is not None:
             signal.signal(signal.SIGTERM, on_termination)  # Ray has put its own there, and leaves it
 
 
