@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aligncap.captioner import Captioner, Sampling
-from aligncap.captioner.drawing import drawing
+from aligncap.captioner.drawing import Draws
 from aligncap.captioner.sampling import VARIED
 
 pytestmark = pytest.mark.usefixtures("short_captions")
@@ -61,9 +61,9 @@ def test_almost_no_temperature_is_greedy(captioner: Captioner, clip) -> None:
 def test_only_the_opening_is_drawn() -> None:
     logits = torch.tensor([[0.0, 0.1, 0.2, 0.3]])
     rows, opening = 200, 3
-    process = drawing(Sampling(1.0, 1.0, opening=opening), [np.zeros(1, np.float32)], rows)
+    draw = Draws(Sampling(1.0, 1.0, opening=opening), [np.zeros(1, np.float32)], rows)
     for step in range(opening + 2):
-        drawn = process(torch.zeros(rows, step + 1, dtype=torch.long), logits.repeat(rows, 1)).argmax(-1)
+        drawn = draw(logits.repeat(rows, 1), range(rows), [step] * rows)
         assert len(set(drawn.tolist())) == (4 if step < opening else 1)
         assert step < opening or int(drawn[0]) == 3
 
@@ -96,17 +96,29 @@ def test_random_state_of_the_caller(captioner: Captioner, clip) -> None:
 def test_distribution() -> None:
     logits = torch.tensor([[2.0, 1.0, 0.0, -1.0, -torch.inf]])
     temperature, rows = 0.5, 4000
-    process = drawing(Sampling(temperature, 1.0, seed=9), [np.zeros(1, np.float32)], rows)
-    drawn = process(torch.zeros(rows, 1, dtype=torch.long), logits.repeat(rows, 1)).argmax(-1)
+    draw = Draws(Sampling(temperature, 1.0, seed=9), [np.zeros(1, np.float32)], rows)
+    drawn = draw(logits.repeat(rows, 1), range(rows), [0] * rows)
     shares = torch.bincount(drawn, minlength=5) / rows
     assert torch.allclose(shares, (logits[0] / temperature).softmax(-1), atol=0.02)
+
+
+def test_draws_depend_on_row_and_place_alone() -> None:
+    """So that decoding may ask about places in any order, and about some that come to nothing."""
+    scores = torch.zeros(6, 50)
+    clips = [np.zeros(n, np.float32) for n in (1, 2)]
+    rows, places = [0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2]
+    drawn = Draws(Sampling(1.0, 1.0), clips)(scores, rows, places).tolist()
+    assert len(set(drawn)) > 3
+    other = Draws(Sampling(1.0, 1.0), clips)
+    for at in (5, 0, 2, 3, 2, 1, 4):
+        assert other(scores[:1], rows[at : at + 1], places[at : at + 1]).tolist() == drawn[at : at + 1]
 
 
 def test_nucleus() -> None:
     logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
     rows = 500
-    process = drawing(Sampling(1.0, 0.7), [np.zeros(1, np.float32)], rows)
-    drawn = process(torch.zeros(rows, 1, dtype=torch.long), logits.repeat(rows, 1)).argmax(-1)
+    draw = Draws(Sampling(1.0, 0.7), [np.zeros(1, np.float32)], rows)
+    drawn = draw(logits.repeat(rows, 1), range(rows), [0] * rows)
     assert set(drawn.tolist()) == {0, 1}
 
 
@@ -117,8 +129,8 @@ def test_a_wide_nucleus() -> None:
     inside = shares.sort(descending=True).values.cumsum(0) - shares.sort(descending=True).values < 0.9
     smallest = shares.sort(descending=True).values[inside][-1]
     rows = 3000
-    process = drawing(Sampling(1.0, 0.9), [np.zeros(1, np.float32)], rows)
-    drawn = process(torch.zeros(rows, 1, dtype=torch.long), shares[order].log().repeat(rows, 1)).argmax(-1)
+    draw = Draws(Sampling(1.0, 0.9), [np.zeros(1, np.float32)], rows)
+    drawn = draw(shares[order].log().repeat(rows, 1), range(rows), [0] * rows)
     found = shares[order][drawn]
     assert int(inside.sum()) > 256
     assert found.min() >= smallest

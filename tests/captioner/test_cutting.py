@@ -265,3 +265,24 @@ def test_the_first_results_come_before_all_is_read() -> None:
     for _ in range(40):
         next(results)
     assert len(read) <= 41 + 8 * 4
+
+
+@pytest.mark.parametrize("speech_at", [set(), {2000}, set(range(0, 3000, 100)), {*range(20), *range(2980, 3000)}])
+def test_failures_are_given_though_no_speech_comes(speech_at: set[int]) -> None:
+    """A folder of broken recordings is not held in memory until the next good one is there."""
+    read = []
+
+    def cuts() -> Iterator[Cut]:
+        for place in range(3000):
+            read.append(place)
+            yield clip(place, 1) if place in speech_at else Failure(f"r{place}", "r", "Broken", "it is broken")
+
+    def engine(clips: Iterable[Clip]) -> Iterator[Caption | Failure]:
+        for item in clips:
+            yield Caption(item.id, item.audio, 0, 1, "c", {"sad": 1.0}, "", "m")
+
+    given = []
+    for result in caption_cuts(cuts(), engine, 4):
+        given.append(result.id)
+        assert len(read) - len(given) <= (1 + 4) * 8 * 4
+    assert given == [f"r{place}" for place in range(3000)]

@@ -148,6 +148,19 @@ def test_one_run_at_a_time() -> None:
 # ---------------------------------------------------------------------------------- other outputs
 
 
+def test_a_half_recording_comes_before_those_that_were_added(folder: Path) -> None:
+    """However often it is cut short: what follows a half recording's records must not make it look whole."""
+    aligncap("in", "-o", "out.jsonl")
+    lines = Path("out.jsonl").read_text().splitlines(keepends=True)
+    half = next(number for number, line in enumerate(lines, 1) if '"id": "in/023-ok.wav#0"' in line)
+    Path("out.jsonl").write_text("".join(lines[:half]))
+    (folder / "in" / "000-added.wav").write_bytes(sound(0.3))
+    aligncap("in", "-o", "out.jsonl")
+    ids = [json.loads(line)["id"] for line in Path("out.jsonl").read_text().splitlines()]
+    assert ids[half - 1 : half + 3] == [*(f"in/023-ok.wav#{place}" for place in range(3)), "in/000-added.wav"]
+    assert sorted(ids) == sorted({*ids} | {json.loads(line)["id"] for line in lines})
+
+
 def test_documents_into_a_directory() -> None:
     Path("out").mkdir()
     Path("a.wav").write_bytes(sound(0.3))

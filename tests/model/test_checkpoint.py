@@ -83,6 +83,17 @@ def test_processor_alone_writes_what_it_reads(build: Any, clip: Any, tmp_path: P
         assert torch.equal(again([clip(0.4)], clues=["low"])[key], value), key
 
 
+def test_habits_go_with_the_processor(build: Any, tmp_path: Path) -> None:
+    _, processor = build("hubert", "gemma3")
+    assert processor.phrases() is None
+    processor.habits = ("The speaker sounds sad.", "Très gai.", "The speaker sounds sad.")
+    processor.save_pretrained(tmp_path)
+    again = AlignCapProcessor.from_pretrained(tmp_path)
+    assert again.habits == processor.habits
+    said = again.response_ids("The speaker sounds sad.")
+    assert again.phrases().ahead(said[:1])[:2] == said[1:3]
+
+
 def test_settings_survive(build: Any, tmp_path: Path) -> None:
     settings = {
         "taps": [2, 1],

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import GenerationMixin, LogitsProcessorList, TemperatureLogitsWarper
+from transformers import GenerationMixin
 
-from aligncap.model.decoding import LlamaDecoder
+from aligncap.model.decoding import LlamaDecoder, chosen_by, likeliest
+from aligncap.model.phrases import Phrases
 from aligncap.model.prefix import run_prefix
 from aligncap.testing import tiny_model
 
@@ -66,22 +67,20 @@ def test_rows_end_where_they_say_so(ready: Any) -> None:
     assert torch.equal(written, expected)
 
 
-def test_goes_on_from_a_prefix_and_changes_scores(ready: Any) -> None:
+def noisy(scores: torch.Tensor, rows: Any, places: Any) -> torch.Tensor:
+    """A chooser under which every row says something else, and never the same for long."""
+    sources = [torch.Generator().manual_seed(7 * row + place) for row, place in zip(rows, places, strict=True)]
+    noise = [torch.randn(scores.shape[1], generator=source) for source in sources]
+    return (scores + 3 * torch.stack(noise)).argmax(-1)
+
+
+def test_goes_on_from_a_prefix_and_asks_the_chooser(ready: Any) -> None:
     model, processor, speech = ready
     counts = speech.mask.sum(1).tolist()
     prompts = processor.prompts(counts, "Describe.", CLUES)
     other = processor.prompts(counts, "What does the speaker feel?", CLUES)
-
-    class Forbid:
-        def __call__(self, written: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-            scores = scores.clone()
-            if written.shape[1]:
-                scores.scatter_(1, written, -torch.inf)  # nothing twice
-            return scores
-
-    processors = LogitsProcessorList([TemperatureLogitsWarper(0.5), Forbid()])
     with torch.inference_mode():
-        expected = general(model, prompts, speech, max_new_tokens=9, logits_processor=processors)
+        expected = general(model, prompts, speech, max_new_tokens=9, logits_processor=chosen_by(noisy))
         prefix = run_prefix(model, other, prompts, speech)
         before = [layer.keys.clone() for layer in prefix.cache.layers]
         for _ in range(2):
@@ -91,10 +90,38 @@ def test_goes_on_from_a_prefix_and_changes_scores(ready: Any) -> None:
                 max_new_tokens=9,
                 do_sample=False,
                 past_key_values=prefix.copy(),
-                logits_processor=processors,
+                chooser=noisy,
             )
             assert torch.equal(written, expected)
     assert all(torch.equal(a, layer.keys) for a, layer in zip(before, prefix.cache.layers, strict=True))
+
+
+def test_guesses_change_nothing_but_the_number_of_passes(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, processor, speech = ready
+    speech = speech.select([0, 1, 2, 1])
+    prompts = processor.prompts(speech.mask.sum(1).tolist(), clues=[*CLUES, "Voice: slow."])
+    model.generation_config.pad_token_id = 1
+    passes = []
+    plain = model.lean._run
+    monkeypatch.setattr(model.lean, "_run", lambda x, *rest: (passes.append(len(x)), plain(x, *rest))[1])
+    for chooser in (likeliest, noisy):
+        options = {"speech": speech, "max_new_tokens": 24, "do_sample": False, "chooser": chooser}
+        with torch.inference_mode():
+            free = model.generate(**prompts, **options)
+            if chooser is noisy:  # one row ends early, in the midst of a guess, and one late
+                model.generation_config.eos_token_id = [int(free[0, 4]), int(free[1, 13])]
+            expected = model.generate(**prompts, **options)
+            lengths = set((expected != 1).sum(1).tolist())
+            assert len(lengths) == (4 if chooser is noisy else 1), lengths
+            knowing = Phrases([row.tolist() for row in free])
+            wrong = Phrases([[int(token), 3, 5, 3, 5] for token in free.unique()])
+            counts = []
+            for phrases in (None, knowing, wrong):
+                passes.clear()
+                assert torch.equal(model.generate(**prompts, **options, phrases=phrases), expected)
+                counts.append(len(passes))
+            assert counts[1] < counts[0] / 2, "known phrases save passes"
+            assert max(passes) > 4, "nothing was guessed that could be wrong"
 
 
 def test_reads_as_the_general_way_wherever_the_padding_is(ready: Any) -> None:
@@ -123,32 +150,23 @@ def test_reads_as_the_general_way_wherever_the_padding_is(ready: Any) -> None:
 
 
 def test_rows_that_ended_cost_nothing_and_change_nothing(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every row has its own source of chance: the scores stay with their rows when others are left out."""
     model, processor, speech = ready
     speech = speech.select([0, 1, 2, 1])
     prompts = processor.prompts(speech.mask.sum(1).tolist(), clues=[*CLUES, "Voice: slow."])
-    seen, run = [], []
-
-    def noise(written: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        seen.append(len(scores))
-        generator = torch.Generator().manual_seed(written.shape[1])
-        return scores + 3 * torch.randn(scores.shape, generator=generator)
-
+    run = []
     plain = model.lean._run
     monkeypatch.setattr(model.lean, "_run", lambda x, *rest: (run.append(len(x)), plain(x, *rest))[1])
-    options = {"speech": speech, "max_new_tokens": 12, "do_sample": False, "logits_processor": noise}
+    options = {"speech": speech, "max_new_tokens": 12, "do_sample": False, "chooser": noisy}
     with torch.inference_mode():
         free = model.generate(**prompts, **options)
         model.generation_config.eos_token_id = [int(free[row, at]) for row, at in enumerate((2, 5, 7))]
         model.generation_config.pad_token_id = 1
         run.clear()
-        seen.clear()
         written = model.generate(**prompts, **options)
     lengths = [int((row != 1).sum()) for row in written]
     assert min(lengths) < max(lengths)
     for row, length in enumerate(lengths):
         assert torch.equal(written[row, :length], free[row, :length])
-    assert set(seen) == {4}
     assert run[1] == 4
     assert run[-1] <= 2, "the rows that ended were run to the last"
 

@@ -54,6 +54,16 @@ def test_nothing_with_a_fault_is_ever_chosen() -> None:
     assert all(not judge(pair.chosen, evidence) for pair in pairs)
 
 
+def test_what_was_drawn_by_a_rare_chance_is_not_chosen() -> None:
+    odd, angry = "The speaker sounds sad, and the pitch low esoterically.", "The speaker sounds angry."
+    rare = Candidate(DEFAULT, odd, -20.0, 9, 1.0, True)
+    assert build(clip(angry, more=[rare]), BuildRules(**AS_IT_COMES)) == []
+    (pair,) = build(clip(angry, more=[rare]), BuildRules(fluency=-3.0, **AS_IT_COMES))
+    assert pair.chosen == odd
+    (pair,) = build(clip(GOOD, more=[replace(rare, caption=angry)]), BuildRules(**AS_IT_COMES))
+    assert pair.rejected == angry, "it may be rejected"
+
+
 def test_a_beginning_is_not_chosen_always() -> None:
     """Of captions as good as one another, the first of each clip begins alike, as greedy ones do."""
     other = "There is sorrow in the low voice."

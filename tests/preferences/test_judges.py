@@ -85,3 +85,20 @@ def test_what_votes_leave_open_is_spread_as_listeners_confuse() -> None:
     assert labelled == pytest.approx({"happy": 0.5 + 0.5 * 0.55, "surprise": 0.125, "neutral": 0.1})
     assert listeners(row(emotion="sad"), prior) == (("sad", 1.0),), "nothing is known of how sad is heard"
     assert listeners(row(emotion="")) == ()
+
+
+def test_telling_an_emotion_again_is_held_against_a_caption() -> None:
+    clip = row(emotion="angry")
+    once, other_word, same_word = (
+        score(text, clip)
+        for text in (
+            "The speaker sounds angry in this clip.",
+            "The speaker sounds angry, and the tone is furious.",
+            "The speaker talks angrily, and the tone is angry.",
+        )
+    )
+    assert (once, other_word, same_word) == (1, pytest.approx(0.8), pytest.approx(0.5))
+    seen = assess("The speaker talks angrily, and the tone is angry.", evidence_for(clip, (), DEFAULT))
+    assert [one.reason for one in seen.findings] == ["'angrily' and 'angry' tell the same"]
+    two = assess("She sounds angry, perhaps a little sad.", evidence_for(clip, (), DEFAULT))
+    assert two.scores["wording"] == 1, "two emotions"

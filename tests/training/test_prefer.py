@@ -17,11 +17,15 @@ import torch
 from safetensors.torch import load_file
 from training_data import Done, Train
 
+from aligncap.corpora import Row
 from aligncap.errors import RecipeError
-from aligncap.model import AlignCapForConditionalGeneration
+from aligncap.model import AlignCapForConditionalGeneration, AlignCapProcessor
+from aligncap.model.prompt import DEFAULT_INSTRUCTION
 from aligncap.objectives import dpo
 from aligncap.preferences.pairs import Pair, write_pairs
+from aligncap.preferences.sampler import draw_rows
 from aligncap.training import policy as policy_module
+from aligncap.training.data import Clip, TrainingSet
 from aligncap.training.pair_data import PairOrder, PairSet
 from aligncap.training.policy import pair_losses
 from aligncap.training.recipe import PreferStage, Recipe, load_recipe
@@ -139,6 +143,13 @@ def test_only_the_adapters_changed(preferred: Path, finished: Path) -> None:
     AlignCapForConditionalGeneration.from_pretrained(preferred / "preferred")
 
 
+def test_a_checkpoint_knows_what_it_is_likely_to_write(preferred: Path, finished: Path) -> None:
+    learnt = AlignCapProcessor.from_pretrained(finished / "checkpoint").habits
+    assert 0 < len(learnt) <= 300
+    asked = [pair.chosen for pair in some_pairs() if pair.instruction == DEFAULT_INSTRUCTION]
+    assert AlignCapProcessor.from_pretrained(preferred / "preferred").habits == tuple(dict.fromkeys(asked))
+
+
 def test_the_bridge_trains_where_it_is_asked_to(prefer: Prefer, finished: Path, tmp_path: Path) -> None:
     assert prefer(tmp_path, train_bridge="true", bridge_learning_rate=0.01, steps=2).code == 0
     before, after = (load_file(run / "model.safetensors") for run in (finished / "checkpoint", tmp_path / "preferred"))
@@ -217,6 +228,18 @@ def test_training_ends_when_the_chosen_captions_become_less_likely(
     assert looks[-1]["chosen_change"] < -0.05 <= looks[-2]["chosen_change"]
     assert {"words", "distinct_2", "factuality", "faithfulness", "kl"} <= looks[0].keys()
     assert (tmp_path / "preferred" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7])
+def test_what_is_held_out_has_nothing_to_do_with_what_was_sampled(seed: int) -> None:
+    """Both are drawn by hashes of the same ids: under the same seed, nearly all that was sampled was once held out."""
+    rows = [Row(id=f"clip{n}", audio="a.wav", corpus="a", emotion="sad", split="train") for n in range(2000)]
+    drawn = draw_rows(rows, "train", 200, seed)
+    clips = [Clip(row, Path(row.audio)) for row in drawn]
+    pair = some_pairs()[0]
+    data = TrainingSet(clips, [], [], torch.empty(0), torch.empty(0), torch.empty(0), [0] * len(clips))
+    pairs = PairSet([replace(pair, id=row.id) for row in drawn], data)
+    assert 0.04 < len(pairs.parted(0.1, seed)[1]) / len(drawn) < 0.18
 
 
 def test_held_out_clips_are_not_trained_on(data: Path, finished: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from aligncap.captioner.calibration import Calibration
-from aligncap.captioner.drawing import drawing
+from aligncap.captioner.drawing import Draws
 from aligncap.captioner.labels import LabelSet
 from aligncap.captioner.results import Caption, Classification, Failure
 from aligncap.captioner.sampling import VARIED, Sampling
@@ -94,6 +94,7 @@ class Captioner:
         self.name = name
         self._labels: list[str] = list(model.config.emotions)
         self._answers = distinguishing([processor.response_ids(_label_word(label)) for label in self._labels])
+        self._phrases = processor.phrases()
         self._calibration: Calibration | None = None
 
     @property
@@ -297,11 +298,11 @@ class Captioner:
             for place, ((texts, _), heard, clip) in enumerate(zip(written, emotions, clips, strict=True))
             if doubts(texts[0], prompt, heard, clip.voice)
         ]
-        for seed in range(_DRAWN):
+        for seed in range(1, _DRAWN + 1):
             if not again:
                 break
             some = [clips[place] for place in again]
-            drawn = self._write(listened.select(again), some, 1, Sampling(seed=seed))
+            drawn = self._write(listened.select(again), some, 1, replace(VARIED, seed=seed))
             for place, (texts, cut) in zip(tuple(again), drawn, strict=True):
                 if not doubts(texts[0], prompt, emotions[place], clips[place].voice):
                     written[place] = (texts, cut)
@@ -372,8 +373,8 @@ class Captioner:
             inputs, speech = {key: value[rows] for key, value in inputs.items()}, speech.select(rows)
             state.batch_repeat_interleave(num_captions)
             samples = [clip.segment.samples for clip in clips]
-            options["logits_processor"] = drawing(sampling, samples, num_captions)
-        tokens = self.model.generate(**inputs, speech=speech, past_key_values=state, **options)
+            options["chooser"] = Draws(sampling, samples, num_captions)
+        tokens = self.model.generate(**inputs, speech=speech, past_key_values=state, phrases=self._phrases, **options)
         texts = [" ".join(text.split()) for text in self.processor.batch_decode(tokens, skip_special_tokens=True)]
         ends = torch.as_tensor(self.model.generation_config.eos_token_id, device=tokens.device)
         whole = torch.isin(tokens, ends).any(1).tolist()

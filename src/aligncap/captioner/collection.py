@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import TypeAlias
 
 from aligncap.captioner.clips import Clip
@@ -15,9 +14,11 @@ from aligncap.captioner.results import Caption, Failure, Result
 __all__ = ["Engine", "caption_cuts"]
 
 Engine: TypeAlias = Callable[[Iterable[Clip]], Iterator["Caption | Failure"]]
-"""What captions stretches: a result for each, in their order. It may take some ahead, and from another thread."""
+"""What captions stretches: a result for each, in their order. It may take some ahead, and from another thread. It is
+called again where nothing but failures and silences came for a while."""
 
 _LOOK_AHEAD = 8  # batches among which stretches of like length are brought together
+_OTHERS = 4  # failures and silences for each stretch that is looked for: after as many, they are not held back longer
 
 
 def caption_cuts(cuts: Iterable[Cut], engine: Engine, batch_size: int) -> Iterator[Result]:
@@ -25,7 +26,9 @@ def caption_cuts(cuts: Iterable[Cut], engine: Engine, batch_size: int) -> Iterat
 
     Stretches are taken from ``cuts`` one batch first, then two, four and eight batches at a time, so that the first
     results come soon; those of one take are put into batches by their length. Results are given as soon as those of
-    everything that came before are there.
+    everything that came before are there. Where there are four times as many failures and silences as stretches are to
+    be taken, those that were found are captioned first: a folder of nothing but broken files is neither held in memory
+    nor lost with the process.
 
     Args:
         cuts: as `cut_recordings` gives them; what is taken and not yet captioned is held in memory.
@@ -37,34 +40,48 @@ def caption_cuts(cuts: Iterable[Cut], engine: Engine, batch_size: int) -> Iterat
     """
     given: deque[tuple[int, Clip]] = deque()
     done: dict[int, Result] = {}
+    coming = enumerate(cuts)
+    ahead, following, more = 1, 0, True
 
-    def speech() -> Iterator[tuple[int, Clip]]:
-        for place, item in enumerate(cuts):
+    def take(size: int) -> Iterator[tuple[int, Clip]]:
+        nonlocal more
+        speech = others = 0
+        for place, item in coming:
             if isinstance(item, Clip):
+                speech += 1
                 yield place, item
             else:
+                others += 1
                 done[place] = item
+            if speech == size or others == _OTHERS * size:
+                return
+        more = False
 
     def clips() -> Iterator[Clip]:
-        coming, ahead = speech(), 1
-        # whole batches, so that those of the engine are the same
-        while taken := list(islice(coming, ahead * batch_size)):
+        nonlocal ahead
+        while more:
+            size = ahead * batch_size  # whole batches, so that those of the engine are the same
+            ahead = min(2 * ahead, _LOOK_AHEAD)
+            taken = list(take(size))
             for place, clip in _bucketed(taken, batch_size):
                 given.append((place, clip))
                 yield clip
-            ahead = min(2 * ahead, _LOOK_AHEAD)
+            if len(taken) < size:  # the engine ends what it has, and what waited for that is given
+                return
 
-    following = 0
-    for result in engine(clips()):
-        place, clip = given.popleft()
-        speaker = clip.speaker if isinstance(result, Caption) else None
-        done[place] = replace(result, speaker=speaker) if isinstance(result, Caption) and speaker else result
+    def ready() -> Iterator[Result]:
+        nonlocal following
         while following in done:
             yield done.pop(following)
             following += 1
-    while following in done:
-        yield done.pop(following)
-        following += 1
+
+    while more:
+        for result in engine(clips()):
+            place, clip = given.popleft()
+            speaker = clip.speaker if isinstance(result, Caption) else None
+            done[place] = replace(result, speaker=speaker) if isinstance(result, Caption) and speaker else result
+            yield from ready()
+        yield from ready()
 
 
 def _bucketed(taken: Sequence[tuple[int, Clip]], size: int) -> Iterator[tuple[int, Clip]]:

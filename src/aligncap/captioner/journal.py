@@ -96,7 +96,7 @@ def _record(line: bytes) -> dict[str, Any] | None:
 
 
 def _add(done: Done, record: Mapping[str, Any]) -> None:
-    recording = record["audio"]
-    done.ids.add(record["id"])
+    name, recording = record["id"], record["audio"]
+    done.ids.add(recording if name == recording else name)  # one string for both
     done.whole[recording] = "error" not in record and done.whole.get(recording, True)
-    done.last = recording if record["id"] != recording else None
+    done.last = recording if name != recording else None

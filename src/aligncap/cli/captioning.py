@@ -153,7 +153,9 @@ class Job:
             typer.BadParameter: the model does not take stretches of that length.
         """
         named = zip(self.sources, names_of(self.sources), strict=True)
-        left = [source for source, name in named if not before.has(name)]
+        # what was begun comes first: once records of others follow its own, nothing tells that more of it is to come
+        begun_first = sorted(named, key=lambda pair: pair[1] != before.last)
+        left = [source for source, name in begun_first if not before.has(name)]
         if all(isinstance(source, Failure) for source in left):
             return iter([source for source in left if isinstance(source, Failure)])
         from aligncap.captioner.collection import caption_cuts

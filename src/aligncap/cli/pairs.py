@@ -192,6 +192,10 @@ def build(
     ] = None,
     per_prompt: Annotated[int, typer.Option(min=0, metavar="N", help="Most pairs of samples of a prompt.")] = 2,
     min_margin: Annotated[float, typer.Option(metavar="X", help="Least difference of scores.")] = 0.1,
+    fluency: Annotated[
+        float,
+        typer.Option(metavar="X", help="Least mean log-probability per token of a sampled caption that is chosen."),
+    ] = -1.0,
     trust: Annotated[
         float, typer.Option(metavar="X", help="With --listeners: share of a label that nobody voted on.")
     ] = 0.5,
@@ -245,6 +249,7 @@ def build(
             per_prompt,
             wanted,
             min_margin,
+            fluency,
             trust,
             balance,
             match_lengths,

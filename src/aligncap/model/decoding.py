@@ -2,8 +2,9 @@
 
 `transformers` spends, for each token of a small model, about as long around the matrix products as in them, and it
 runs padding like text. Here keys and values lie in buffers of their final size, the projections of one input are one
-product, padding is not run, rows that have ended are left out, and a token costs little more than reading the weights.
-The tokens are those that `transformers` would choose.
+product, padding is not run, rows that have ended are left out, and a token costs little more than reading the weights;
+several tokens of a row cost hardly more than one, so what probably follows is read along. The tokens are those that
+`transformers` would choose.
 """
 
 from __future__ import annotations
@@ -15,19 +16,44 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import LogitsProcessor, LogitsProcessorList
 from transformers.cache_utils import DynamicCache
 
 from aligncap.model.int8 import Int8Linear
 from aligncap.model.lora import has_any_adapter
+from aligncap.model.phrases import Phrases
 from aligncap.model.responses import positions
 
-__all__ = ["LlamaDecoder"]
+__all__ = ["Chooser", "LlamaDecoder", "chosen_by", "likeliest"]
 
-Chooser = Callable[[Tensor, Tensor], Tensor]
-"""Changes (rows, vocabulary) scores, given the (rows, tokens) written so far: a `LogitsProcessorList`."""
+Chooser = Callable[[Tensor, Sequence[int], Sequence[int]], Tensor]
+"""Chooses N tokens by their (N, vocabulary) scores; told of each its row of the batch and its place in the response.
+
+It must depend on nothing else: it is also asked about tokens that come to nothing.
+"""
+
+
+def likeliest(scores: Tensor, rows: Sequence[int], places: Sequence[int]) -> Tensor:
+    """The tokens with the largest scores: greedy decoding."""
+    return scores.argmax(-1)
 
 
 Linear = Callable[[Tensor], Tensor]
+
+
+class _ChosenBy(LogitsProcessor):
+    def __init__(self, chooser: Chooser) -> None:
+        self._chooser = chooser
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        rows, place = range(len(scores)), input_ids.shape[1]
+        chosen = self._chooser(scores, rows, [place] * len(rows))
+        return torch.full_like(scores, -torch.inf).scatter(1, chosen[:, None], 0.0)
+
+
+def chosen_by(chooser: Chooser) -> LogitsProcessorList:
+    """Makes ``generate`` of `transformers`, given embeddings of the prompts, take the tokens of a chooser."""
+    return LogitsProcessorList([_ChosenBy(chooser)])
 
 
 @dataclass(frozen=True)
@@ -118,9 +144,10 @@ class LlamaDecoder:
         mask: Tensor,
         max_new_tokens: int,
         past_key_values: Any = None,
-        logits_processor: Chooser | None = None,
+        chooser: Chooser = likeliest,
+        phrases: Phrases | None = None,
     ) -> Tensor:
-        """Write responses, greedily.
+        """Write responses.
 
         Args:
             embeddings: (batch, prompt tokens, width); where ``past_key_values`` hold a beginning, its embeddings
@@ -128,7 +155,9 @@ class LlamaDecoder:
             mask: (batch, prompt tokens); the last token of each prompt stands in the last column.
             max_new_tokens: at most so many.
             past_key_values: state after a beginning of the prompts, as in `read`.
-            logits_processor: changes the scores before the largest is taken.
+            chooser: of tokens, by their scores.
+            phrases: guesses what comes next. Guesses are read along with the token before them; those that the
+                chooser would not have chosen are forgotten, so that they change nothing but the time it takes.
 
         Returns:
             (batch, new tokens): after its end-of-turn token each row holds padding.
@@ -139,36 +168,85 @@ class LlamaDecoder:
         scores = self._model.lm_head(self._read(embeddings[:, known:], mask, keys, values)[:, -1])
         ends, padding = self._ends_and_padding()
         rotation = self._rotation(positions(mask)[:, -1:] + 1 + torch.arange(max_new_tokens))
-        seen = functional.pad(mask, (0, max_new_tokens), value=1)
-        bias = None if bool(mask.all()) else self._bias(seen[:, None, None])
-        written = mask.new_zeros((batch, 0))
-        ended = torch.zeros(batch, dtype=torch.bool)
-        rows = torch.arange(batch)  # those that are run
-        for step in range(max_new_tokens):
-            if logits_processor is not None:
-                of_all = scores.new_zeros(batch, scores.shape[1]).index_copy_(0, rows, scores)
-                scores = logits_processor(written, of_all)[rows]
-            token = mask.new_full((batch,), padding).index_copy_(0, rows, scores.argmax(-1))
-            token = token.masked_fill(ended, padding)
-            written = torch.cat([written, token[:, None]], 1)
-            ended |= torch.isin(token, ends)
-            if step + 1 == max_new_tokens or bool(ended.all()):
+        seen = functional.pad(mask, (0, max_new_tokens), value=1).bool()
+        written: list[list[int]] = [[] for _ in range(batch)]
+        kept = running = list(range(batch))  # those in the buffers, and those that have not ended
+        guesses: list[list[int]] = [[] for _ in running]
+        while True:
+            rows = [row for row, guess in zip(running, guesses, strict=True) for _ in range(len(guess) + 1)]
+            places = [
+                len(written[row]) + ahead
+                for row, guess in zip(running, guesses, strict=True)
+                for ahead in range(len(guess) + 1)
+            ]
+            chosen = iter(chooser(scores, rows, places).tolist())
+            for row, guess in zip(running, guesses, strict=True):
+                written[row] += _agreed([next(chosen) for _ in range(len(guess) + 1)], guess, ends)
+            running = [r for r in running if written[r][-1] not in ends and len(written[r]) < max_new_tokens]
+            if not running:
                 break
-            going = ~ended[rows]
-            if 2 * int(going.sum()) <= len(rows):  # more often would cost more than it saves
-                rows, rotation = rows[going], [part[going] for part in rotation]
+            if 2 * len(running) <= len(kept):  # more often would cost more than it saves
+                going = torch.tensor([kept.index(row) for row in running])
                 keys, values = [key[going] for key in keys], [value[going] for value in values]
-                bias = None if bias is None else bias[going]
-            at = length + step
-            hidden = self._run(
-                self._model.model.embed_tokens.weight[token[rows]],
-                [part[:, step : step + 1] for part in rotation],
-                None if bias is None else bias[..., : at + 1],
-                [key[:, :, : at + 1] for key in keys],
-                [value[:, :, : at + 1] for value in values],
+                rotation, seen, kept = [part[going] for part in rotation], seen[going], running
+            guesses = [
+                [] if phrases is None else phrases.ahead(written[row])[: max_new_tokens - len(written[row]) - 1]
+                for row in running
+            ]
+            feed = dict(
+                zip(running, ([written[r][-1], *g] for r, g in zip(running, guesses, strict=True)), strict=True)
             )
-            scores = self._model.lm_head(hidden)
-        return written
+            scores = self._model.lm_head(
+                self._go_on(
+                    [feed.get(row, []) for row in kept],
+                    [len(written[row]) - 1 for row in kept],
+                    rotation,
+                    seen,
+                    keys,
+                    values,
+                )
+            )
+        longest = max(map(len, written))
+        return mask.new_tensor([row + [padding] * (longest - len(row)) for row in written])
+
+    def _go_on(
+        self,
+        feed: Sequence[Sequence[int]],
+        starts: Sequence[int],
+        rotation: Sequence[Tensor],
+        seen: Tensor,
+        keys: list[Tensor],
+        values: list[Tensor],
+    ) -> Tensor:
+        """Final hidden states (tokens, width) of tokens of responses, row by row.
+
+        Args:
+            feed: tokens of each row; a row may have none.
+            starts: the place of each row's first one in its response.
+            rotation: of the places of responses.
+            seen: (rows, all tokens): what is not padding of the prompts.
+            keys: of every layer; those of the new tokens are written.
+            values: likewise.
+        """
+        new = max(map(len, feed))
+        prompt = seen.shape[1] - rotation[0].shape[1]
+        last = rotation[0].shape[1] - 1  # no response goes on from there: the place of what is no token
+        ahead = (torch.tensor(starts)[:, None] + torch.arange(new)).clamp(max=last)
+        real = torch.tensor([row * new + at for row, tokens in enumerate(feed) for at in range(len(tokens))])
+        tokens = torch.tensor([token for row in feed for token in row])
+        visible = torch.arange(seen.shape[1]) <= prompt + ahead[..., None]
+        total = prompt + int(ahead.max()) + 1
+        visible = (visible & seen[:, None])[..., :total]
+        rows = torch.arange(len(feed))[:, None]
+        return self._run(
+            self._model.model.embed_tokens.weight[tokens],
+            [part[rows, ahead] for part in rotation],
+            None if bool(visible.all()) else self._bias(visible[:, None]).repeat(1, 1, self._sharing, 1),
+            [key[:, :, :total] for key in keys],
+            [value[:, :, :total] for value in values],
+            None if len(real) == len(feed) * new else real,
+            prompt + ahead,
+        )
 
     def _read(self, embeddings: Tensor, mask: Tensor, keys: list[Tensor], values: list[Tensor]) -> Tensor:
         """Final hidden states of the last tokens, zero at padding; their keys and values go into the buffers."""
@@ -184,6 +262,7 @@ class LlamaDecoder:
             [key[:, :, :total] for key in keys],
             [value[:, :, :total] for value in values],
             real,
+            torch.arange(total - new, total).expand(batch, -1),
         )
         return hidden.new_zeros(batch * new, width).index_copy_(0, real, hidden).view(batch, new, width)
 
@@ -194,19 +273,22 @@ class LlamaDecoder:
         bias: Tensor | None,
         keys: list[Tensor],
         values: list[Tensor],
-        real: Tensor | None = None,
+        real: Tensor | None,
+        places: Tensor,
     ) -> Tensor:
-        """Final hidden states of the last tokens of each row.
+        """Final hidden states of new tokens of each row.
 
         Args:
-            x: (tokens, width) of the tokens that are no padding, row by row.
+            x: (tokens, width) of the new tokens that are no padding, row by row.
             rotation: cosines and sines, (rows, new tokens, 1, head width).
             bias: added to attention scores: (rows, 1, heads that share keys * new tokens, all tokens).
             keys: of every layer, (rows, groups, all tokens, head width); those of the new tokens are written.
             values: likewise.
             real: places of ``x`` among rows * new tokens; None: there is no padding.
+            places: of the new tokens among all tokens, (rows, new tokens).
         """
         rows, new = rotation[0].shape[:2]
+        row = torch.arange(rows)[:, None]
         turned = self._heads + self._groups
         for layer, key, value in zip(self._layers, keys, values, strict=True):
             joined = layer.queries_keys_values(self._norm(x, layer.attention_norm))
@@ -214,8 +296,8 @@ class LlamaDecoder:
                 joined = joined.new_zeros(rows * new, joined.shape[1]).index_copy_(0, real, joined)
             joined = joined.view(rows, new, turned + self._groups, -1)
             turning = _rotate(joined[:, :, :turned], *rotation)
-            key[:, :, -new:] = turning[:, :, self._heads :].transpose(1, 2)
-            value[:, :, -new:] = joined[:, :, turned:].transpose(1, 2)
+            key[row, :, places] = turning[:, :, self._heads :]
+            value[row, :, places] = joined[:, :, turned:]
             # the heads that share keys stand in the place of several queries
             query = turning[:, :, : self._heads].transpose(1, 2).reshape(rows, self._groups, self._sharing * new, -1)
             mixed = functional.scaled_dot_product_attention(query, key, value, bias)
@@ -248,12 +330,20 @@ class LlamaDecoder:
         """Added to attention scores: minus infinity where a token is not seen."""
         return torch.zeros(seen.shape, dtype=self._model.dtype).masked_fill(seen == 0, -torch.inf)
 
-    def _ends_and_padding(self) -> tuple[Tensor, int]:
+    def _ends_and_padding(self) -> tuple[list[int], int]:
         settings = self._model.generation_config
         ends = settings.eos_token_id
-        ends = torch.tensor(list(ends) if isinstance(ends, Sequence) else [ends])
+        ends = list(ends) if isinstance(ends, Sequence) else [ends]
         padding = settings.pad_token_id
-        return ends, int(ends[0]) if padding is None else int(padding)
+        return ends, ends[0] if padding is None else padding
+
+
+def _agreed(chosen: Sequence[int], guess: Sequence[int], ends: Sequence[int]) -> list[int]:
+    """The chosen tokens up to the first that was not guessed, or that ends the response."""
+    for place, token in enumerate(chosen):
+        if place == len(guess) or token != guess[place] or token in ends:
+            return list(chosen[: place + 1])
+    raise AssertionError("there is one more choice than guesses")
 
 
 def _join(layers: Sequence[nn.Linear | Int8Linear]) -> Linear:

@@ -20,9 +20,10 @@ from aligncap.errors import CheckpointError, PromptError
 from aligncap.model.base import fingerprint, load_language_model, load_speech_encoder, load_tokenizer
 from aligncap.model.bridge import build_bridge, layer_mix
 from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig, load_config
-from aligncap.model.decoding import LlamaDecoder
+from aligncap.model.decoding import Chooser, LlamaDecoder, chosen_by, likeliest
 from aligncap.model.int8 import quantise
 from aligncap.model.lora import TEACHER, add_lora, has_adapter, merge_lora, using_adapter
+from aligncap.model.phrases import Phrases
 from aligncap.model.responses import positions, response_states
 from aligncap.model.speech_encoder import SpeechEncoder
 from aligncap.model.utterance import UtteranceSummary
@@ -30,7 +31,7 @@ from aligncap.model.utterance import UtteranceSummary
 __all__ = ["AlignCapForConditionalGeneration", "AlignCapOutput", "SpeechEmbeddings"]
 
 WEIGHTS_FILE = "model.safetensors"
-_LEAN_OPTIONS = {"do_sample", "max_new_tokens", "past_key_values", "logits_processor"}
+_LEAN_OPTIONS = {"do_sample", "max_new_tokens", "past_key_values"}
 
 
 @dataclass
@@ -380,9 +381,21 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         features: Tensor | None = None,
         feature_lengths: Tensor | None = None,
         speech: SpeechEmbeddings | None = None,
+        chooser: Chooser = likeliest,
+        phrases: Phrases | None = None,
         **kwargs: Any,
     ) -> Tensor:
         """Write captions; takes what the processor gives, and the options of ``GenerationMixin.generate``.
+
+        Args:
+            input_ids: (batch, prompt tokens).
+            attention_mask: (batch, prompt tokens).
+            features: of the clips, or ``speech`` in their place.
+            feature_lengths: (batch,).
+            speech: what `hear` gives.
+            chooser: of tokens, with ``do_sample=False``.
+            phrases: guesses what comes next, where the language model can use that; changes only the time it takes.
+            kwargs: for the language model's ``generate``.
 
         Returns:
             (batch, new tokens): the responses alone, without the prompts, padded after the end of each.
@@ -396,7 +409,9 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         greedy = kwargs.get("do_sample") is False and "max_new_tokens" in kwargs
         if greedy and kwargs.keys() <= _LEAN_OPTIONS and self.lean is not None:
             options = {key: value for key, value in kwargs.items() if key != "do_sample"}
-            return self.lean.generate(embedded, mask, **options)
+            return self.lean.generate(embedded, mask, **options, chooser=chooser, phrases=phrases)
+        if chooser is not likeliest:
+            kwargs["logits_processor"] = chosen_by(chooser)
         return self.language_model.generate(inputs_embeds=embedded, attention_mask=mask, **kwargs)
 
     def get_input_embeddings(self) -> nn.Module:

@@ -11,15 +11,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import BatchFeature, ProcessorMixin
+from transformers.utils import cached_file
 
 from aligncap.errors import PromptError
 from aligncap.model.base import load_feature_extractor, load_tokenizer
 from aligncap.model.bridge import embedding_count
 from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig, load_config
+from aligncap.model.phrases import Phrases
 from aligncap.model.prompt import DEFAULT_INSTRUCTION, neutralise, render_prompt
 from aligncap.model.speech_encoder import encoder_frames
 
-__all__ = ["AlignCapProcessor", "level"]
+__all__ = ["HABITS_FILE", "AlignCapProcessor", "level"]
+
+HABITS_FILE = "habits.txt"
+"""In a checkpoint: captions that the model is likely to write, a line each."""
 
 _FILE = "processor_config.json"
 
@@ -49,14 +54,21 @@ class AlignCapProcessor(ProcessorMixin):
         feature_extractor: the speech encoder's.
         tokenizer: the language model's, with the speech placeholder added (see `load_tokenizer`).
         config: the model's configuration; gives the level, the system prompt and the bridge's shape.
+        habits: captions that the model is likely to write, by which decoding guesses ahead (see `Phrases`); they
+            change nothing but the time that it takes.
     """
 
     def __init__(
-        self, feature_extractor: Any = None, tokenizer: Any = None, config: AlignCapConfig | None = None
+        self,
+        feature_extractor: Any = None,
+        tokenizer: Any = None,
+        config: AlignCapConfig | None = None,
+        habits: Sequence[str] = (),
     ) -> None:
         self.feature_extractor = feature_extractor
         self.tokenizer = tokenizer
         self.config = config or AlignCapConfig()
+        self.habits = tuple(habits)
         self.chat_template = getattr(tokenizer, "chat_template", None)
         self.speech_token_id = None if tokenizer is None else tokenizer.convert_tokens_to_ids(SPEECH_TOKEN)
 
@@ -169,17 +181,22 @@ class AlignCapProcessor(ProcessorMixin):
         """The tokenizer's ``decode``."""
         return str(self.tokenizer.decode(*args, **kwargs))
 
+    def phrases(self) -> Phrases | None:
+        """What decoding may guess by; None where nothing is known of the model's habits."""
+        return Phrases(map(self.response_ids, self.habits)) if self.habits else None
+
     @classmethod
-    def from_config(cls, config: AlignCapConfig) -> AlignCapProcessor:
+    def from_config(cls, config: AlignCapConfig, habits: Sequence[str] = ()) -> AlignCapProcessor:
         """Build from the base weights that a configuration names."""
         encoder, llm = (config.base_weights[part]["name"] for part in ("speech_encoder", "language_model"))
-        return cls(load_feature_extractor(encoder), load_tokenizer(llm), config)
+        return cls(load_feature_extractor(encoder), load_tokenizer(llm), config, habits)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> AlignCapProcessor:
         """Build the processor of a checkpoint (a folder or a Hub name)."""
-        config = load_config(str(pretrained_model_name_or_path), **kwargs)
-        return cls.from_config(config)
+        source = str(pretrained_model_name_or_path)
+        config = load_config(source, **kwargs)
+        return cls.from_config(config, _habits(source, kwargs))
 
     def save_pretrained(self, save_directory: Any, **_: Any) -> list[str]:
         """Write what `from_pretrained` needs; tokenizer and feature extractor stay with the base weights."""
@@ -187,4 +204,12 @@ class AlignCapProcessor(ProcessorMixin):
         folder.mkdir(parents=True, exist_ok=True)
         self.config.save_pretrained(folder)
         (folder / _FILE).write_text(json.dumps({"processor_class": type(self).__name__}, indent=2) + "\n")
+        if self.habits:
+            (folder / HABITS_FILE).write_text("".join(f"{caption}\n" for caption in self.habits), encoding="utf-8")
         return [str(folder / _FILE)]
+
+
+def _habits(source: str, kwargs: dict[str, Any]) -> tuple[str, ...]:
+    options = {key: kwargs[key] for key in ("revision", "token", "cache_dir", "local_files_only") if key in kwargs}
+    found = cached_file(source, HABITS_FILE, _raise_exceptions_for_missing_entries=False, **options)
+    return tuple(Path(found).read_text(encoding="utf-8").splitlines()) if found else ()

@@ -1,5 +1,6 @@
 """Training objectives as pure functions of tensors; nothing of ours is imported here."""
 
+from aligncap.objectives.contrastive import speech_text_contrast
 from aligncap.objectives.distillation import Divergence, align_loss_from_hidden, distillation
 from aligncap.objectives.labels import set_cross_entropy
 from aligncap.objectives.preference import PairStatistics, chosen_nll, dpo, hinge, ipo, kto, pair_statistics, simpo
@@ -22,5 +23,6 @@ __all__ = [
     "response_mask",
     "set_cross_entropy",
     "simpo",
+    "speech_text_contrast",
     "token_log_probs",
 ]

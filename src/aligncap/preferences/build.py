@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -45,6 +45,8 @@ class BuildRules:
         per_prompt: most pairs of sampled captions of a clip and an instruction.
         negatives: kinds of hard negatives (see `KINDS`); one is made of a chosen caption of each prompt for each kind.
         min_margin: pairs whose captions' scores differ by less are left out.
+        fluency: least mean log-probability per token that a sampled caption to be chosen has under the model that it
+            was drawn from: below it stand chance finds that no judge understands ("the pitch esoterically").
         trust: see `aligncap.preferences.judges.listeners`.
         balance: no corpus or emotion has more than this many times the median; 0: as it comes.
         match_lengths: whether to leave out pairs until longer captions are chosen as often as shorter ones.
@@ -60,6 +62,7 @@ class BuildRules:
     per_prompt: int = 2
     negatives: tuple[str, ...] = ()
     min_margin: float = 0.1
+    fluency: float = -1.0
     trust: float = 0.5
     balance: float = 2.0
     match_lengths: bool = True
@@ -74,6 +77,8 @@ class BuildRules:
             raise ValueError(f"the least margin is {self.min_margin}: it must be above 0 and at most 1")
         if not 0 < self.trust <= 1:
             raise ValueError(f"trust is {self.trust}: it must be above 0 and at most 1")
+        if self.fluency >= 0:
+            raise ValueError(f"fluency is {self.fluency}: a mean log-probability is below 0")
         if self.per_prompt < 0 or self.balance < 0:
             raise ValueError("the number of pairs and the balance must be at least 0")
 
@@ -154,15 +159,18 @@ class Builder:
             yield from self._of_negatives(clip, prompt, row, good[name], others, rng)
 
     def _prompts(self, clip: Candidates, row: Row, choices: Sequence[Choice]) -> dict[str, _Prompt]:
-        texts: dict[str, dict[str, None]] = {}
-        for candidate in clip.captions:
-            texts.setdefault(candidate.instruction, {})[candidate.caption] = None
+        texts: dict[str, dict[str, bool]] = {}
         for choice in choices:
-            texts.setdefault(choice.instruction, {}).update({choice.chosen: None, choice.rejected: None})
+            texts.setdefault(choice.instruction, {}).update({choice.chosen: True, choice.rejected: True})
+        for candidate in clip.captions:
+            is_fluent = candidate.log_prob >= self.rules.fluency * candidate.tokens
+            texts.setdefault(candidate.instruction, {}).setdefault(candidate.caption, is_fluent)
         out = {}
         for instruction, captions in texts.items():
             evidence = evidence_for(row, clip.voice, instruction, self.prior, self.rules.trust)
-            out[instruction] = _Prompt(instruction, evidence, {text: self._seen(text, evidence) for text in captions})
+            seen = {text: self._seen(text, evidence) for text in captions}
+            fluently = {text for text, fluent in captions.items() if fluent}
+            out[instruction] = _Prompt(instruction, evidence, seen, fluently)
         return out
 
     def _seen(self, caption: str, evidence: Evidence) -> Assessment:
@@ -274,10 +282,15 @@ class _Prompt:
     instruction: str
     evidence: Evidence
     captions: Mapping[str, Assessment]
+    fluent: Collection[str]
 
     def good(self) -> list[str]:
-        """Captions with which nothing is wrong, and most listeners would agree."""
-        return [text for text, seen in self.captions.items() if not seen.findings and seen.score >= _AGREED]
+        """Fluent captions with which nothing is wrong, and most listeners would agree."""
+        return [
+            text
+            for text, seen in self.captions.items()
+            if text in self.fluent and not seen.findings and seen.score >= _AGREED
+        ]
 
 
 def _opening(caption: str) -> str:

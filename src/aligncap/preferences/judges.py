@@ -1,4 +1,4 @@
-"""Judges of one caption: emotions against listeners, voice against measurement, faithfulness; scores and reasons."""
+"""Judges of one caption: emotions against listeners, voice against measurement, faithfulness, wording; with reasons."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from aligncap.captions import emotions_in
+from aligncap.captions.claims import find_claims
 from aligncap.captions.facts import label_of
 from aligncap.evaluation.labels import to_label_set
 
@@ -21,6 +22,9 @@ __all__ = ["JUDGES", "Assessment", "Confusions", "assess", "confusions", "eviden
 Confusions: TypeAlias = Mapping[str, Mapping[str, float]]
 """Emotion that was meant → emotion that was heard → share of the listeners; the shares of each sum to 1."""
 
+_Verdict: TypeAlias = "tuple[float, Sequence[Finding]]"
+
+_STEM = 4  # letters: "angry", "angrily"
 _VOICE = ("voice_opposite", "voice_unsupported")
 _DISAGREEMENT = "emotion"  # what listeners do not hear is in the agreement already
 
@@ -45,84 +49,88 @@ class Assessment:
         return max(self.findings, key=lambda one: one.weight, default=None)
 
 
-def assess(
-    caption: str, evidence: Evidence, judges: Sequence[str] = ("factuality", "acoustic", "faithfulness")
-) -> Assessment:
+def assess(caption: str, evidence: Evidence, judges: Sequence[str] | None = None) -> Assessment:
     """Ask judges about a caption.
 
     Args:
         caption: any text.
         evidence: what is known about the clip, and what was asked; see `evidence_for`.
-        judges: of `JUDGES`.
+        judges: of `JUDGES` (default: all).
 
     Raises:
         ValueError: an unknown judge.
     """
     from aligncap.evaluation.hallucination import judge
 
-    if unknown := [name for name in judges if name not in JUDGES]:
+    names = tuple(JUDGES) if judges is None else judges
+    if unknown := [name for name in names if name not in JUDGES]:
         raise ValueError(f"unknown judge {unknown[0]!r}: choose among {', '.join(JUDGES)}")
     found = judge(caption, evidence)
-    scores, kept = {}, []
-    for name in judges:
-        concerns, score = JUDGES[name]
-        own = [one for one in found if concerns(one)]
-        scores[name] = score(caption, evidence, own)
-        kept += own
-    return Assessment(math.prod(scores.values()), scores, tuple(kept))
+    verdicts = {name: JUDGES[name](caption, evidence, found) for name in names}
+    findings = tuple(one for _, own in verdicts.values() for one in own)
+    scores = {name: score for name, (score, _) in verdicts.items()}
+    return Assessment(math.prod(scores.values()), scores, findings)
 
 
-def _listeners_agree(caption: str, evidence: Evidence, findings: Sequence[Finding]) -> float:
+def _factuality(caption: str, evidence: Evidence, found: Sequence[Finding]) -> _Verdict:
     """How many listeners would agree with the emotions that a caption names, to the most that could agree with any.
 
     Each named emotion counts by how strongly it is named; what is denied, overstated or said of the speaker's sex takes
     its weight off.
     """
-    rest = _unblamed([one for one in findings if one.type != _DISAGREEMENT])
+    own = [one for one in found if one.kind == "factuality" and one.type not in _VOICE]
+    rest = _unblamed([one for one in own if one.type != _DISAGREEMENT])
     named = emotions_in(caption)
     if not named or not evidence.emotions:
-        return rest
+        return rest, own
     shares = {label: sum(share for heard, share in evidence.emotions if near(label, heard)) for label in named}
     best = max(sum(share for other, share in evidence.emotions if near(label, other)) for label, _ in evidence.emotions)
     agreement = sum(strength * shares[label] for label, strength in named.items()) / sum(named.values())
-    return min(agreement / best, 1.0) * rest
+    return min(agreement / best, 1.0) * rest, own
 
 
-def _by_findings(caption: str, evidence: Evidence, findings: Sequence[Finding]) -> float:
-    """1, less the weight of each finding."""
-    return _unblamed(findings)
+def _acoustic(caption: str, evidence: Evidence, found: Sequence[Finding]) -> _Verdict:
+    own = [one for one in found if one.type in _VOICE]
+    return _unblamed(own), own
+
+
+def _faithfulness(caption: str, evidence: Evidence, found: Sequence[Finding]) -> _Verdict:
+    own = [one for one in found if one.kind == "faithfulness"]
+    return _unblamed(own), own
+
+
+def _wording(caption: str, evidence: Evidence, found: Sequence[Finding]) -> _Verdict:
+    """No hallucination, but tiresome: "talks angrily, and the tone is angry"."""
+    from aligncap.evaluation.hallucination import Finding
+
+    told: dict[str, list[str]] = {}
+    own = []
+    for claim in find_claims(caption):
+        if claim.kind != "emotion":
+            continue
+        before = told.setdefault(claim.target, [])
+        word = claim.text.lower()
+        if before:
+            same = [other for other in before if other[:_STEM] == word[:_STEM]]
+            reason = f"{(same or before)[0]!r} and {word!r} tell the same"
+            own.append(Finding("faithfulness", "told_again", reason, claim.text, 0.5 if same else 0.2))
+        before.append(word)
+    return _unblamed(own), own
 
 
 def _unblamed(findings: Iterable[Finding]) -> float:
+    """1, less the weight of each finding."""
     return math.prod(1 - one.weight for one in findings)
 
 
-def _is_voice(one: Finding) -> bool:
-    return one.type in _VOICE
-
-
-def _is_faithfulness(one: Finding) -> bool:
-    return one.kind == "faithfulness"
-
-
-def _is_emotion(one: Finding) -> bool:
-    return one.kind == "factuality" and not _is_voice(one)
-
-
-JUDGES: Mapping[str, tuple[Callable[[Finding], bool], Callable[[str, Evidence, Sequence[Finding]], float]]] = (
-    MappingProxyType(
-        {
-            "factuality": (_is_emotion, _listeners_agree),
-            "acoustic": (_is_voice, _by_findings),
-            "faithfulness": (_is_faithfulness, _by_findings),
-        }
-    )
+JUDGES: Mapping[str, Callable[[str, Evidence, Sequence[Finding]], _Verdict]] = MappingProxyType(
+    {"factuality": _factuality, "acoustic": _acoustic, "faithfulness": _faithfulness, "wording": _wording}
 )
-"""Judge → which findings concern it, and its score of a caption with these, in [0, 1].
+"""Judge → what it says of a caption, given what `aligncap.evaluation.hallucination` found: a score in [0, 1], and why.
 
 factuality: emotions and the speaker's sex, by how many listeners would agree; acoustic: what is said of the voice,
 against what was measured; faithfulness: whether it does what was asked, and nothing is invented, leaked, repeated or
-broken.
+broken; wording: whether each emotion is told once (again in a word of the same stem weighs 0.5, in another 0.2).
 """
 
 

@@ -84,6 +84,7 @@ class Sampler:
         self.model = model
         self.processor = processor
         self.plan = plan
+        self._phrases = processor.phrases()
 
     def sample(self, rows: Iterable[Row], folder: Path, batch_size: int = 8) -> Iterator[Candidates]:
         """Candidates of each row, in order; of a recording that cannot be used, why.
@@ -148,24 +149,31 @@ class Sampler:
         self, samples: Sequence[NDArray[np.float32]], speech: SpeechEmbeddings, clues: Sequence[str]
     ) -> list[tuple[int, Candidate]]:
         """(clip, caption), each caption of a clip and an instruction once; still without log-probabilities."""
-        from aligncap.captioner.drawing import drawing
+        from aligncap.captioner.drawing import Draws
+        from aligncap.model.prefix import pad_inside, run_prefix
 
         plan = self.plan
         out: dict[tuple[int, str, str], tuple[int, Candidate]] = {}
         ways: list[tuple[float, int]] = [(0.0, 1)] if plan.greedy else []
         ways += [(temperature, plan.captions) for temperature in plan.temperatures]
+        counts = speech.mask.sum(1).tolist()
         for instruction in plan.instructions:
+            prompts = self.processor.prompts(counts, instruction, clues).to(self.model.device)
+            prompts = pad_inside(self.model, prompts)
+            prefix = run_prefix(self.model, prompts, prompts, speech)
             for temperature, copies in ways:
                 rows = [clip for clip in range(len(samples)) for _ in range(copies)]
-                options: dict[str, Any] = {}
+                options: dict[str, Any] = {"past_key_values": prefix.copy(), "phrases": self._phrases}
+                options["past_key_values"].batch_repeat_interleave(copies)
                 if temperature:
                     seed = crc32(f"{plan.seed}/{instruction}/{temperature}".encode())
-                    options["logits_processor"] = drawing(Sampling(temperature, plan.top_p, seed), samples, copies)
-                inputs = self.processor.prompts(
-                    speech.mask.sum(1)[rows].tolist(), instruction, [clues[clip] for clip in rows]
-                ).to(self.model.device)
+                    options["chooser"] = Draws(Sampling(temperature, plan.top_p, seed), samples, copies)
                 tokens = self.model.generate(
-                    **inputs, speech=speech.select(rows), max_new_tokens=_MAX_NEW_TOKENS, do_sample=False, **options
+                    **{name: value[rows] for name, value in prompts.items()},
+                    speech=speech.select(rows),
+                    max_new_tokens=_MAX_NEW_TOKENS,
+                    do_sample=False,
+                    **options,
                 )
                 for clip, text, ended in zip(rows, *self._texts(tokens), strict=True):
                     if text:

@@ -2,29 +2,61 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock
 from safetensors.torch import load_file
 from torch import Tensor
 
+from aligncap.errors import RecipeError
 from aligncap.model import AlignCapForConditionalGeneration, AlignCapProcessor
+from aligncap.model.modeling import pool
+from aligncap.objectives import speech_text_contrast
 from aligncap.training.collate import StudentBatch, TeacherPrompts
 from aligncap.training.data import TrainingSet
 from aligncap.training.examples import Example, Examples, Windows
 from aligncap.training.networks import Student, teacher_states
-from aligncap.training.progress import is_main_process, progress_bar, say
-from aligncap.training.recipe import Recipe
+from aligncap.training.progress import is_main_process, process_count, progress_bar, say
+from aligncap.training.recipe import AlignStage, Recipe
 from aligncap.training.stage import run_stage
 from aligncap.training.teacher import Teacher, load_teacher
 from aligncap.training.teacher_cache import TeacherCache, digests
 
-__all__ = ["align", "build_model"]
+__all__ = ["ContrastiveStudent", "align", "build_model"]
 
 _FILL_BATCH = 32
+
+
+class ContrastiveStudent(Student):
+    """A student whose speech is also drawn to its caption, and away from captions of other emotions.
+
+    Speech: the mean of a clip's speech embeddings. Caption: the mean of its tokens' input embeddings in the language
+    model, which is frozen. Both at unit scale. Clips whose labels may mean the same emotion are not told apart.
+    """
+
+    def forward(self, *args: Any, **inputs: Any) -> dict[str, Tensor]:
+        """As `Student.forward`, given by name, and ``contrastive`` as a sum over the clips."""
+        heard: list[tuple[Tensor, Tensor]] = []
+        hook = self.model.bridge.register_forward_hook(lambda _bridge, _inputs, output: heard.append(output))
+        try:
+            sums = super().forward(*args, **inputs)
+        finally:
+            hook.remove()
+        ((embeddings, own),) = heard
+        response = inputs["labels"] != -100
+        with torch.no_grad():
+            tokens = inputs["input_ids"].masked_fill(~response, 0)  # placeholders lie outside the vocabulary
+            text = pool(self.language_model.get_input_embeddings()(tokens).float(), response)
+        targets = inputs["targets"].float()
+        contrast = speech_text_contrast(
+            pool(embeddings.float(), own), text, self.stage.contrastive_temperature, targets @ targets.T > 0
+        )
+        return {**sums, "contrastive": contrast * len(targets)}
 
 
 def build_model(recipe: Recipe, seed: int | None = None) -> tuple[AlignCapForConditionalGeneration, AlignCapProcessor]:
@@ -77,8 +109,13 @@ def align(
 
     Returns:
         The trained model.
+
+    Raises:
+        RecipeError: a contrast of a single clip, or with a temperature that is not above 0.
     """
     stage, seed = recipe.align, recipe.seed + recipe.align.seed
+    if stage.lambda_contrastive:
+        _check_contrast(stage)
     model, processor = build_model(recipe, seed)
     model.load_own(load_file(warm))
     examples = Examples(
@@ -96,12 +133,26 @@ def align(
     model.train_parts()
     model.emotion_head.requires_grad_(False)
     model.bridge_head.requires_grad_(bool(stage.lambda_aux))
-    network = Student(model, stage, other, head)
-    weights = {"kd": stage.lambda_kd, "ce": stage.lambda_ce, "head": stage.lambda_aux}
+    network = (ContrastiveStudent if stage.lambda_contrastive else Student)(model, stage, other, head)
+    weights = {
+        "kd": stage.lambda_kd,
+        "ce": stage.lambda_ce,
+        "head": stage.lambda_aux,
+        "contrastive": stage.lambda_contrastive,
+    }
     rates = {"lora_": stage.learning_rate, "model.": stage.bridge_learning_rate}
     collate = StudentBatch(processor, data, prompts, store)
     run_stage("align", network, stage, folder, windows, collate, weights, rates, key, seed)
     return model.eval()
+
+
+def _check_contrast(stage: AlignStage) -> None:
+    if (stage.micro_batch or stage.batch_size // process_count()) < 2:
+        raise RecipeError(
+            "align.lambda_contrastive compares the clips of a micro-batch: align.micro_batch must be at least 2"
+        )
+    if not (stage.contrastive_temperature > 0 and math.isfinite(stage.contrastive_temperature)):
+        raise RecipeError(f"align.contrastive_temperature is {stage.contrastive_temperature}; it must be above 0")
 
 
 def _cached(

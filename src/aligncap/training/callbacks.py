@@ -59,7 +59,9 @@ class Bar(TrainerCallback):
         """Show the losses."""
         if not logs or "loss" not in logs:
             return
-        losses = ", ".join(f"{name} {logs[name]:.3f}" for name in ("loss", "kd", "ce", "head") if name in logs)
+        losses = ", ".join(
+            f"{name} {logs[name]:.3f}" for name in ("loss", "kd", "ce", "head", "contrastive") if name in logs
+        )
         self.bar.update(self.task, description=f"{self.name} ({losses})")
         now = time.monotonic()
         if self.bar.disable and (now - self._said >= self.pause or state.global_step == state.max_steps):

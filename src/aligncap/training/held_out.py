@@ -155,7 +155,13 @@ class HeldOut(TrainerCallback):
         prompts = self.processor.prompts(counts, [pair.instruction for pair in pairs], [pair.clues for pair in pairs])
         inputs = self._here({"states": states, "mask": mask, **prompts})
         speech = self.policy.model.hear_states(inputs.pop("states"), inputs.pop("mask"))
-        tokens = self.policy.model.generate(**inputs, speech=speech, max_new_tokens=_MAX_NEW_TOKENS, do_sample=False)
+        tokens = self.policy.model.generate(
+            inputs["input_ids"],
+            inputs["attention_mask"],
+            speech=speech,
+            max_new_tokens=_MAX_NEW_TOKENS,
+            do_sample=False,
+        )
         return self.processor.batch_decode(tokens, skip_special_tokens=True)
 
     def _here(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

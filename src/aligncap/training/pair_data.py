@@ -17,7 +17,6 @@ from aligncap.model import AlignCapProcessor
 from aligncap.model.bridge import embedding_count
 from aligncap.preferences.pairs import Pair
 from aligncap.training.data import TrainingSet, pad_states
-from aligncap.training.examples import has_captions
 
 __all__ = ["PairBatch", "PairExample", "PairOrder", "PairSet"]
 
@@ -65,10 +64,14 @@ class PairSet:
         return len(self.pairs)
 
     def parted(self, share: float, seed: int) -> tuple[list[int], list[int]]:
-        """Places of the pairs to train on, and of those held out; all pairs of a clip lie on one side."""
+        """Places of the pairs to train on, and of those held out; all pairs of a clip lie on one side.
+
+        The choice has nothing to do with that of the clips to sample from, under the same seed too.
+        """
         out: tuple[list[int], list[int]] = ([], [])
         for place, row in enumerate(self.rows):
-            out[has_captions(self.data.clips[row], share, seed)].append(place)
+            digest = hashlib.sha256(f"held out/{seed}/{self.data.clips[row].id}".encode()).digest()
+            out[int.from_bytes(digest[:8], "big") < share * 2**64].append(place)
         return out
 
     def digest(self) -> str:

@@ -9,7 +9,13 @@ import numpy as np
 
 __all__ = ["plot_losses"]
 
-_NAMES = {"loss": "total", "kd": "divergence from the teacher", "ce": "cross-entropy", "head": "emotion head"}
+_NAMES = {
+    "loss": "total",
+    "kd": "divergence from the teacher",
+    "ce": "cross-entropy",
+    "head": "emotion head",
+    "contrastive": "contrast",
+}
 
 
 def plot_losses(log: Sequence[Mapping[str, float]], path: Path, title: str) -> bool:

@@ -184,7 +184,11 @@ class AlignStage(Optimisation):
     """KD-Regularization: the student hears and learns to answer like the teacher that reads.
 
     The loss is ``lambda_kd`` · divergence + ``lambda_ce`` · cross-entropy, each a mean over the response tokens of
-    a step, + ``lambda_aux`` · cross-entropy of the bridge's emotion head, a mean over its examples.
+    a step, + ``lambda_aux`` · cross-entropy of the bridge's emotion head, a mean over its examples, +
+    ``lambda_contrastive`` · contrast between speech and captions (`aligncap.objectives.speech_text_contrast`).
+
+    The contrast is over the pairs within a *micro-batch*, and a mean over these: unlike the other losses it depends on
+    ``micro_batch`` and on the number of processes, and with few examples in a micro-batch there is little to contrast.
 
     Attributes:
         seed: added to the recipe's: other adapters to begin with, another order of examples and other dropout over the
@@ -193,6 +197,8 @@ class AlignStage(Optimisation):
         lambda_kd: weight of the divergence; 0: no teacher is needed.
         lambda_ce: weight of the cross-entropy.
         lambda_aux: weight of the emotion head's loss, which keeps the bridge from forgetting.
+        lambda_contrastive: weight of the contrast; 0: it is not computed.
+        contrastive_temperature: what the cosines of speech and captions are divided by.
         divergence: ``forward`` KL(teacher, student), ``reverse``, or ``js``.
         beta: the teacher's weight in the mixture of ``js``.
         temperature: both distributions are softened by it.
@@ -207,6 +213,8 @@ class AlignStage(Optimisation):
     lambda_kd: float = 1.0
     lambda_ce: float = 1.0
     lambda_aux: float = 0.3
+    lambda_contrastive: float = 0.0
+    contrastive_temperature: float = 0.1
     divergence: str = "forward"
     beta: float = 0.5
     temperature: float = 1.0

@@ -18,6 +18,7 @@ from aligncap.training.align import align, build_model
 from aligncap.training.data import Clip, TrainingSet, balance, label_sets, main_label, read_manifest
 from aligncap.training.examples import has_captions
 from aligncap.training.features import Features, extract
+from aligncap.training.habits import chosen_captions, learnt_captions, write_habits
 from aligncap.training.prefer import aligned_checkpoint, prefer
 from aligncap.training.progress import is_main_process, say
 from aligncap.training.recipe import CorpusRule, Recipe, as_dict
@@ -146,9 +147,11 @@ class Run:
             labelled = [row for row in rows if not data.targets[row].all()]
             right = data.targets[labelled].gather(1, logits[labelled].argmax(1, keepdim=True)).float().mean()
             say(f"out-of-fold emotion hypotheses: {float(right):.3f} right")
-            model = align(recipe, data.select(rows), logits[rows], warm / _WARM, teacher, folder, key_hash(key))
+            taught = data.select(rows)
+            model = align(recipe, taught, logits[rows], warm / _WARM, teacher, folder, key_hash(key))
             if is_main_process():
                 model.save_pretrained(checkpoint, dtype=torch.float16)
+                write_habits(checkpoint, learnt_captions(taught, recipe.captions, recipe.seed))
                 (folder / "done").touch()
 
         self._once("align", key, ("done",), work)
@@ -168,6 +171,7 @@ class Run:
             model = prefer(recipe, self.data(self.split), folder, key_hash(key))
             if is_main_process():
                 model.save_pretrained(checkpoint, dtype=torch.float16)
+                write_habits(checkpoint, chosen_captions(Path(recipe.prefer.pairs)))
                 (folder / "done").touch()
 
         self._once("prefer", key, ("done",), work)

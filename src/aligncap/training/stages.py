@@ -52,6 +52,10 @@ def stage_key(recipe: Recipe, stage: str, split: str) -> dict[str, Any]:
             content.get(name, {}).pop(free, None)
     if stage == "align" and not recipe.align.seed:
         del content["align"]["seed"]  # as in runs that were begun before there was this setting
+    if stage == "align" and recipe.align.lambda_contrastive:
+        content["align"]["micro_batch"] = recipe.align.micro_batch  # its pairs are those of a micro-batch
+    elif stage == "align":  # likewise
+        del content["align"]["lambda_contrastive"], content["align"]["contrastive_temperature"]
     content["split"] = split
     content["manifest_sha256"] = hashlib.sha256(Path(recipe.manifest).read_bytes()).hexdigest()
     return _flat(content)

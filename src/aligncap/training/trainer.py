@@ -24,7 +24,7 @@ from aligncap.training.recipe import Optimisation
 __all__ = ["StageTrainer", "training_arguments"]
 
 _WEIGHTS = "model.safetensors"
-_PER_EXAMPLE = ("head",)  # the other losses are sums over response tokens
+_PER_EXAMPLE = ("head", "contrastive")  # the other losses are sums over response tokens
 
 
 def training_arguments(stage: Optimisation, folder: Path, seed: int) -> TrainingArguments:
