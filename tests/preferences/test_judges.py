@@ -90,7 +90,7 @@ def test_what_votes_leave_open_is_spread_as_listeners_confuse() -> None:
 def test_telling_an_emotion_again_is_held_against_a_caption() -> None:
     clip = row(emotion="angry")
     once, other_word, same_word = (
-        score(text, clip)
+        score(text, clip, judges=["wording"])
         for text in (
             "The speaker sounds angry in this clip.",
             "The speaker sounds angry, and the tone is furious.",
@@ -98,7 +98,8 @@ def test_telling_an_emotion_again_is_held_against_a_caption() -> None:
         )
     )
     assert (once, other_word, same_word) == (1, pytest.approx(0.8), pytest.approx(0.5))
-    seen = assess("The speaker talks angrily, and the tone is angry.", evidence_for(clip, (), DEFAULT))
+    seen = assess("The speaker talks angrily, and the tone is angry.", evidence_for(clip, (), DEFAULT), ["wording"])
     assert [one.reason for one in seen.findings] == ["'angrily' and 'angry' tell the same"]
-    two = assess("She sounds angry, perhaps a little sad.", evidence_for(clip, (), DEFAULT))
+    assert score("The speaker talks angrily, and the tone is angry.", clip) == 1, "not asked for, it does not count"
+    two = assess("She sounds angry, perhaps a little sad.", evidence_for(clip, (), DEFAULT), ["wording"])
     assert two.scores["wording"] == 1, "two emotions"

@@ -188,7 +188,8 @@ def build(
         typer.Option(metavar="MANIFEST", help="Clips with votes: how listeners confuse emotions (CREMA-D, say)."),
     ] = None,
     judges: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="factuality, acoustic, faithfulness. [default: all]")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="factuality, acoustic, faithfulness, wording. [default: the first three]"),
     ] = None,
     per_prompt: Annotated[int, typer.Option(min=0, metavar="N", help="Most pairs of samples of a prompt.")] = 2,
     min_margin: Annotated[float, typer.Option(metavar="X", help="Least difference of scores.")] = 0.1,
@@ -237,7 +238,7 @@ def build(
     from aligncap.preferences.balance import count_pairs
     from aligncap.preferences.build import Builder, BuildRules
     from aligncap.preferences.candidates import read_candidates
-    from aligncap.preferences.judges import JUDGES, confusions
+    from aligncap.preferences.judges import confusions
     from aligncap.preferences.negatives import KINDS
     from aligncap.preferences.pairs import write_pairs
     from aligncap.preferences.votes import choices, read_votes
@@ -245,7 +246,7 @@ def build(
     wanted = tuple(KINDS) if "all" in (negatives or ()) else tuple(dict.fromkeys(negatives or ()))
     try:
         rules = BuildRules(
-            tuple(dict.fromkeys(judges or JUDGES)),
+            tuple(dict.fromkeys(judges)) if judges else BuildRules.judges,
             per_prompt,
             wanted,
             min_margin,

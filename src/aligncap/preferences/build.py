@@ -58,7 +58,7 @@ class BuildRules:
         ValueError: a number or name is out of range.
     """
 
-    judges: tuple[str, ...] = tuple(JUDGES)
+    judges: tuple[str, ...] = ("factuality", "acoustic", "faithfulness")
     per_prompt: int = 2
     negatives: tuple[str, ...] = ()
     min_margin: float = 0.1

@@ -49,24 +49,25 @@ class Assessment:
         return max(self.findings, key=lambda one: one.weight, default=None)
 
 
-def assess(caption: str, evidence: Evidence, judges: Sequence[str] | None = None) -> Assessment:
+def assess(
+    caption: str, evidence: Evidence, judges: Sequence[str] = ("factuality", "acoustic", "faithfulness")
+) -> Assessment:
     """Ask judges about a caption.
 
     Args:
         caption: any text.
         evidence: what is known about the clip, and what was asked; see `evidence_for`.
-        judges: of `JUDGES` (default: all).
+        judges: of `JUDGES` (default: those of hallucination).
 
     Raises:
         ValueError: an unknown judge.
     """
     from aligncap.evaluation.hallucination import judge
 
-    names = tuple(JUDGES) if judges is None else judges
-    if unknown := [name for name in names if name not in JUDGES]:
+    if unknown := [name for name in judges if name not in JUDGES]:
         raise ValueError(f"unknown judge {unknown[0]!r}: choose among {', '.join(JUDGES)}")
     found = judge(caption, evidence)
-    verdicts = {name: JUDGES[name](caption, evidence, found) for name in names}
+    verdicts = {name: JUDGES[name](caption, evidence, found) for name in judges}
     findings = tuple(one for _, own in verdicts.values() for one in own)
     scores = {name: score for name, (score, _) in verdicts.items()}
     return Assessment(math.prod(scores.values()), scores, findings)
