@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 from transformers import GenerationMixin
 
-from aligncap.model.int8 import Int8Linear, quantise
+from aligncap.model import modeling
+from aligncap.model.int8 import Int8Linear, has_integer_dot_products, quantise
 from aligncap.testing import tiny_model
 
 
@@ -111,3 +112,55 @@ def test_embeddings_that_are_tied_to_the_head_stay_as_they_are() -> None:
     quantise(model)
     assert isinstance(model.head, Int8Linear)
     assert torch.equal(model.embedding.weight, before)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_what_is_between_the_layers_is_the_same_in_any_batch_to_the_last_bit(tmp_path_factory, seed: int) -> None:
+    """8 bits magnify a last bit that differs; so none may."""
+    model, _ = tiny_model("whisper", "llama", tmp_path_factory.mktemp("tiny"))
+    model.eval().merge_adapters(int8=True)
+    generator = torch.Generator().manual_seed(seed)
+    prompts = torch.randn(7, 9, model.language_model.config.hidden_size, generator=generator)
+    mask = torch.ones(7, 9, dtype=torch.long)
+    mask[1, :4] = 0
+    with torch.inference_mode():
+        together, _ = model.read(prompts, mask)
+        for row in range(7):
+            assert torch.equal(model.read(prompts[row : row + 1], mask[row : row + 1])[0][0], together[row])
+
+
+def test_clips_are_heard_the_same_in_any_batch_to_the_last_bit(tmp_path: Path) -> None:
+    model, processor = tiny_model("whisper", "llama", tmp_path)
+    model.eval().merge_adapters(int8=True)
+    clips = [np.random.default_rng(n).normal(size=n).astype(np.float32) for n in (16000, 40000, 16000, 9000)]
+    features = processor.features(clips)
+    with torch.inference_mode():
+        together = model.hear(features["features"], features["feature_lengths"])
+        for row, clip in enumerate(clips):
+            one = processor.features([clip])
+            alone = model.hear(one["features"], one["feature_lengths"])
+            assert torch.equal(alone.embeddings[0], together.embeddings[row][together.mask[row]])
+            assert torch.equal(alone.emotion_logits[0], together.emotion_logits[row])
+
+
+@pytest.mark.parametrize(
+    ("family", "dot_products", "expected"),
+    [("llama", True, "int8"), ("llama", False, "float32"), ("qwen3", True, "float32")],
+)
+def test_chosen_where_it_pays_and_is_exact(family, dot_products, expected, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(modeling, "has_integer_dot_products", lambda: dot_products)
+    model, _ = tiny_model("whisper", family, tmp_path)
+    assert model.number_format == "float32"
+    model.eval().merge_adapters(int8=None)
+    assert model.number_format == expected
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"), [({"avx512_vnni": True}, True), ({"avx_vnni": True}, True), ({"avx2": True}, False)]
+)
+def test_integer_dot_products(capabilities: dict[str, bool], expected: bool, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert has_integer_dot_products() is expected
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert not has_integer_dot_products(), "a PyTorch that cannot tell"

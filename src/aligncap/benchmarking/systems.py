@@ -170,12 +170,8 @@ def load_runner(spec: SystemSpec, loading: Loading) -> Runner:
         lambda sources: captioner.stream(sources, prompt=loading.prompt, batch_size=loading.batch_size),
         partial(captioner.classify_stream, batch_size=loading.batch_size),
         tuple(captioner.model.config.emotions),
-        {"device": captioner.model.device.type, "dtype": _dtype(loading, captioner.model.dtype)},
+        {"device": captioner.model.device.type, "dtype": captioner.model.number_format},
     )
-
-
-def _dtype(loading: Loading, found: Any) -> str:
-    return "int8" if loading.dtype == "int8" else str(found).removeprefix("torch.")
 
 
 def _sha256(path: Path) -> str:

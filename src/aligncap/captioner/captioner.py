@@ -151,7 +151,7 @@ class Captioner:
             sources: one recording or several: paths, bytes, binary file objects, ``(samples, rate)`` with a
                 NumPy array or torch tensor as `read_audio` takes it, or `Audio`.
             prompt: the instruction to the model.
-            batch_size: stretches run together; the captions do not depend on it (in float32).
+            batch_size: stretches run together; the captions do not depend on it (float32, int8).
             num_captions: captions of each stretch; above 1 they are drawn independently.
             sampling: how to draw (default: `VARIED`, or `Sampling()` where several captions are asked for). The same
                 recording has the same captions, alone and among others.

@@ -33,9 +33,10 @@ def load(
     Args:
         checkpoint: ``embedded`` (comes with the package), a folder, or a Hub name (``owner/name``).
         device: ``auto`` (CUDA, then Apple's MPS, then CPU), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        dtype: ``auto`` (float32 on the CPU and MPS, bfloat16 on CUDA), ``float32``, ``bfloat16``, ``float16``,
-            or ``int8`` (CPU: the language model in 8-bit integers, the rest in float32: faster; captions name the
-            same emotions, but are worded differently now and then, alone and in a batch too).
+        dtype: ``float32``, ``bfloat16``, ``float16``, ``int8`` (CPU: the language model in 8-bit integers, the rest in
+            float32: faster; captions name the same emotions as in float32, at times in other words), or ``auto``
+            (bfloat16 on CUDA, float32 on MPS; on the CPU int8 where it has integer dot products and the language
+            model is of the Llama family, else float32).
         threads: CPU threads, for the whole process (default: as PyTorch chooses).
 
     Raises:
@@ -46,17 +47,17 @@ def load(
     device = pick_device(device)
     if dtype not in _DTYPES:
         raise AlignCapError(f"unknown dtype {dtype!r}: choose one of {', '.join(_DTYPES)}")
+    int8 = dtype == "int8" or (None if dtype == "auto" and device == "cpu" else False)
     if dtype == "auto":
         dtype = "bfloat16" if device.startswith("cuda") else "float32"
-    int8 = dtype == "int8"
-    if int8 and device != "cpu":
+    if dtype == "int8" and device != "cpu":
         raise AlignCapError(f"int8 runs on the CPU, not on {device}: choose device cpu, or another dtype")
     if threads is not None:
         torch.set_num_threads(threads)
     source, name = _locate(checkpoint)
     processor = AlignCapProcessor.from_pretrained(source)
     model = AlignCapForConditionalGeneration.from_pretrained(
-        source, dtype="float32" if int8 else dtype, device_map=device, config=processor.config
+        source, dtype="float32" if dtype == "int8" else dtype, device_map=device, config=processor.config
     )
     model.merge_adapters(int8=int8)
     _return_freed_memory()

@@ -27,7 +27,7 @@ CalibrationFile = Annotated[
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto: a GPU where there is one.")]
 Dtype = Annotated[
     Literal["auto", "float32", "bfloat16", "float16", "int8"],
-    typer.Option(help="auto: bfloat16 on CUDA, else float32. int8: faster on the CPU, in other words at times."),
+    typer.Option(help="auto: bfloat16 on CUDA, int8 on CPUs that are fast in it, else float32."),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")]

@@ -19,7 +19,7 @@ from torch.nn import functional
 from transformers import LogitsProcessor, LogitsProcessorList
 from transformers.cache_utils import DynamicCache
 
-from aligncap.model.int8 import Int8Linear
+from aligncap.model.int8 import Int8Linear, is_quantised
 from aligncap.model.lora import has_any_adapter
 from aligncap.model.phrases import Phrases
 from aligncap.model.responses import positions
@@ -82,6 +82,7 @@ class LlamaDecoder:
         self._groups: int = config.num_key_value_heads
         self._sharing = self._heads // self._groups
         self._epsilon: float = config.rms_norm_eps
+        self._between = torch.float64 if is_quantised(model) else model.dtype  # see `aligncap.model.int8`
         self._layers = [
             _Layer(
                 layer.input_layernorm.weight,
@@ -300,15 +301,20 @@ class LlamaDecoder:
             value[row, :, places] = joined[:, :, turned:]
             # the heads that share keys stand in the place of several queries
             query = turning[:, :, : self._heads].transpose(1, 2).reshape(rows, self._groups, self._sharing * new, -1)
-            mixed = functional.scaled_dot_product_attention(query, key, value, bias)
+            mixed = self._attend(query, key, value, bias)
             mixed = mixed.reshape(rows, self._heads, new, -1).transpose(1, 2).reshape(rows * new, -1)
             x = x + layer.attention_out(mixed if real is None else mixed[real])
             gate, up = layer.gate_up(self._norm(x, layer.feed_norm)).chunk(2, -1)
-            x = x + layer.down(functional.silu(gate) * up)
+            x = x + layer.down(functional.silu(gate.to(self._between)).to(x.dtype) * up)
         return self._norm(x, self._model.model.norm.weight)
 
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+        parts = [part if part is None else part.to(self._between) for part in (query, key, value, bias)]
+        return functional.scaled_dot_product_attention(*parts).to(query.dtype)
+
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
-        return functional.rms_norm(x, weight.shape, weight, self._epsilon)
+        normed = functional.rms_norm(x.to(self._between), weight.shape, weight.to(self._between), self._epsilon)
+        return normed.to(x.dtype)
 
     def _rotation(self, places: Tensor) -> list[Tensor]:
         """Cosines and sines of the rotary embedding, (rows, tokens, 1, head width) each."""

@@ -2,8 +2,9 @@
 
 Weights are scaled for each output, inputs for each row, both to -127 … 127 (dynamic symmetric quantisation, as in
 Zafrir et al. 2019, by row). The products are sums of integers, hence exact: a row's result does not depend on the
-other rows of its batch. Rounding does magnify the tiny differences of the float32 operations between the layers,
-though: unlike in float32, captions may be worded differently alone and in a batch.
+other rows of its batch. But rounding to 8 bits magnifies whatever else does: float32 operations between the layers differ in
+the last bit from one batch to the next, and four captions in five would be worded differently alone and in a batch.
+`LlamaDecoder` therefore runs these operations in float64, rounded to float32, and the model hears clips one at a time.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Int8Linear", "quantise"]
+__all__ = ["Int8Linear", "has_integer_dot_products", "is_quantised", "quantise"]
 
 
 class Int8Linear(nn.Module):
@@ -66,3 +67,14 @@ def quantise(model: nn.Module) -> None:
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Linear):
                 setattr(parent, name, Int8Linear.of(child))
+
+
+def is_quantised(model: nn.Module) -> bool:
+    """Whether any of a model's layers is in 8 bits."""
+    return any(isinstance(module, Int8Linear) for module in model.modules())
+
+
+def has_integer_dot_products() -> bool:
+    """Whether this CPU is known to multiply 8-bit integers faster than floats, and exactly (VNNI)."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_vnni") or capabilities.get("avx_vnni"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from aligncap.model.base import fingerprint, load_language_model, load_speech_en
 from aligncap.model.bridge import build_bridge, layer_mix
 from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig, load_config
 from aligncap.model.decoding import Chooser, LlamaDecoder, chosen_by, likeliest
-from aligncap.model.int8 import quantise
+from aligncap.model.int8 import has_integer_dot_products, is_quantised, quantise
 from aligncap.model.lora import TEACHER, add_lora, has_adapter, merge_lora, using_adapter
 from aligncap.model.phrases import Phrases
 from aligncap.model.responses import positions, response_states
@@ -55,6 +55,16 @@ class SpeechEmbeddings:
         """The same for some rows of the batch, in the order given (rows may repeat)."""
         return SpeechEmbeddings(
             self.embeddings[rows], self.mask[rows], self.emotion_logits[rows], self.bridge_logits[rows]
+        )
+
+    @staticmethod
+    def of(clips: Sequence[SpeechEmbeddings]) -> SpeechEmbeddings:
+        """Of clips heard one at a time, as a batch."""
+        return SpeechEmbeddings(
+            nn.utils.rnn.pad_sequence([clip.embeddings[0] for clip in clips], batch_first=True),
+            nn.utils.rnn.pad_sequence([clip.mask[0] for clip in clips], batch_first=True),
+            torch.cat([clip.emotion_logits for clip in clips]),
+            torch.cat([clip.bridge_logits for clip in clips]),
         )
 
 
@@ -95,6 +105,7 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.bridge_head = nn.Linear(text_config.hidden_size, len(config.emotions))
         self.language_model = language_model
         self.merged = False
+        self._hears_apart = False
         self._decoder: LlamaDecoder | None = None
         self.speech_encoder.requires_grad_(False)
         self.language_model.requires_grad_(False)
@@ -234,18 +245,26 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         with using_adapter(self.language_model, TEACHER if has_adapter(self.language_model, TEACHER) else None):
             yield
 
-    def merge_adapters(self, *, int8: bool = False) -> None:
+    def merge_adapters(self, *, int8: bool | None = False) -> None:
         """Fold the adapters into the language model: faster, but no teacher, training or saving after it.
 
         Args:
-            int8: also bring the language model's linear layers to 8-bit integers (see `aligncap.model.int8`).
+            int8: also bring the language model's linear layers to 8-bit integers (see `aligncap.model.int8`); None:
+                where this CPU and this language model gain by it, and captions stay the same alone and in any batch.
         """
         merge_lora(self.language_model)
         self.merged = True
-        if int8:
+        lean = LlamaDecoder.supports(self.language_model)
+        if int8 or (int8 is None and lean and has_integer_dot_products()):
             quantise(self.language_model)
-        if LlamaDecoder.supports(self.language_model):
+            self._hears_apart = True
+        if lean:
             self._decoder = LlamaDecoder(self.language_model)
+
+    @property
+    def number_format(self) -> str:
+        """What the language model computes in: ``float32``, ``bfloat16``, ``float16`` or ``int8``."""
+        return "int8" if is_quantised(self.language_model) else str(self.dtype).removeprefix("torch.")
 
     def train_parts(self, *, bridge: bool = True, adapters: bool = True) -> None:
         """Choose what trains: bridge (with layer mix and emotion heads), adapters; never the base weights."""
@@ -261,6 +280,10 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
             offset: (taps, width), taken off every frame's states: what the user's recordings have in common
                 (see `aligncap.captioner.calibration`).
         """
+        if self._hears_apart and len(features) > 1:
+            clips = range(len(features))
+            apart = [self.hear(features[i : i + 1], feature_lengths[i : i + 1], offset) for i in clips]
+            return SpeechEmbeddings.of(apart)
         with torch.no_grad():
             speech = self.speech_encoder(features.to(self.layer_weights.dtype), feature_lengths)
         states = speech.states if offset is None else speech.states - offset.to(speech.states)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -128,12 +129,20 @@ def load_catalog(path: Path | None = None) -> Catalog:
     """Read a catalog file.
 
     Args:
-        path: a YAML file of the form of this package's ``catalog.yaml``, which is read when path is None.
+        path: a YAML file of the form of this package's ``catalog.yaml``, which is read (once) when path is None.
     """
+    return _own_catalog() if path is None else _parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _own_catalog() -> Catalog:
+    return _parse((resources.files(__package__) / "catalog.yaml").read_text(encoding="utf-8"))
+
+
+def _parse(text: str) -> Catalog:
     import yaml
 
-    source = path or resources.files(__package__) / "catalog.yaml"
-    raw = yaml.safe_load(source.read_text(encoding="utf-8"))
+    raw = yaml.safe_load(text)
     return Catalog(
         entries={name: _entry(name, entry) for name, entry in raw["entries"].items()},
         presets={name: tuple(names) for name, names in raw.get("presets", {}).items()},
