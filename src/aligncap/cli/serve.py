@@ -60,8 +60,8 @@ def serve(
     """Caption recordings over HTTP, with a page to try it at the address that is printed.
 
     Listens on this machine alone unless --host says otherwise. Recordings that come together are captioned together;
-    the captions are the same as one by one (in float32 and int8). Uploads are not kept. SIGTERM or Ctrl-C: nothing more is
-    accepted, and what was accepted is finished.
+    the captions are the same as one by one (in float32 and int8). Uploads are not kept. SIGTERM or Ctrl-C: nothing more
+    is accepted, and what was accepted is finished.
 
     \b
     Examples:

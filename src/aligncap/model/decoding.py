@@ -309,8 +309,9 @@ class LlamaDecoder:
         return self._norm(x, self._model.model.norm.weight)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
-        parts = [part if part is None else part.to(self._between) for part in (query, key, value, bias)]
-        return functional.scaled_dot_product_attention(*parts).to(query.dtype)
+        queries, keys, values = (part.to(self._between) for part in (query, key, value))
+        bias = None if bias is None else bias.to(self._between)
+        return functional.scaled_dot_product_attention(queries, keys, values, bias).to(query.dtype)
 
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
         normed = functional.rms_norm(x.to(self._between), weight.shape, weight.to(self._between), self._epsilon)

@@ -2,14 +2,15 @@
 
 Weights are scaled for each output, inputs for each row, both to -127 … 127 (dynamic symmetric quantisation, as in
 Zafrir et al. 2019, by row). The products are sums of integers, hence exact: a row's result does not depend on the
-other rows of its batch. But rounding to 8 bits magnifies whatever else does: float32 operations between the layers differ in
-the last bit from one batch to the next, and four captions in five would be worded differently alone and in a batch.
+other rows of its batch. But rounding to 8 bits magnifies whatever else does: float32 operations between the layers
+differ in the last bit from one batch to the next, and four captions in five would be worded differently alone and in a batch.
 `LlamaDecoder` therefore runs these operations in float64, rounded to float32, and the model hears clips one at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -76,5 +77,5 @@ def is_quantised(model: nn.Module) -> bool:
 
 def has_integer_dot_products() -> bool:
     """Whether this CPU is known to multiply 8-bit integers faster than floats, and exactly (VNNI)."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_vnni") or capabilities.get("avx_vnni"))
