@@ -35,13 +35,14 @@ from safetensors.torch import load_file
 
 import aligncap
 from aligncap.audio import read_audio
-from aligncap.captioner import Captioner, Sampling
+from aligncap.captioner import Sampling
+from aligncap.captioner.torch_captioner import TorchCaptioner
 from aligncap.captions import Facts, answer, clue_prompt, main_emotion
+from aligncap.captions.prompt import DEFAULT_INSTRUCTION
 from aligncap.clues import clue_words, measure
 from aligncap.corpora import Row
 from aligncap.model.configuration import EMOTIONS
 from aligncap.model.lora import TEACHER, using_adapter
-from aligncap.model.prompt import DEFAULT_INSTRUCTION
 from aligncap.model.teacher_text import teacher_text
 from aligncap.training.align import build_model
 from aligncap.training.collate import StudentBatch, TeacherPrompts
@@ -159,7 +160,7 @@ def student(recipe: Recipe, run: Run, clips: Sequence[Clip], folder: Path) -> di
     return numbers
 
 
-def captioned(captioner: Captioner, clips: Sequence[Clip], sampling: Sampling = GREEDY) -> Iterator[str]:
+def captioned(captioner: TorchCaptioner, clips: Sequence[Clip], sampling: Sampling = GREEDY) -> Iterator[str]:
     """Captions of clips (greedy by default), in order, as the model writes them at first; of failures empty ones."""
     paths = [str(clip.audio) for clip in clips]
     for result in captioner.stream(paths, batch_size=BATCH, sampling=sampling, verify=False):
@@ -169,7 +170,7 @@ def captioned(captioner: Captioner, clips: Sequence[Clip], sampling: Sampling = 
 
 
 @torch.no_grad()
-def divergence(recipe: Recipe, run: Run, captioner: Captioner, count: int = 64) -> float:
+def divergence(recipe: Recipe, run: Run, captioner: TorchCaptioner, count: int = 64) -> float:
     """KL of the student from the teacher, a response token, on the captions of dev clips, prompted as at inference."""
     stage = replace(recipe.align, lambda_kd=1.0, divergence="forward", temperature=1.0, top_k=0)
     teacher = load_teacher(recipe, Path(recipe.base) / "teacher", captioner.model.language_model)
@@ -197,14 +198,14 @@ def untrained(
     run = Run(recipe)
     model, processor = build_model(recipe)
     model.load_own(load_file(run.warm_start() / "model.safetensors"))
-    captioner = Captioner(model.eval(), processor, name)
+    captioner = TorchCaptioner(model.eval(), processor, name)
     teacher = load_teacher(recipe, run.teacher(), model.language_model) if name == "cascade" else None
     write(folder / "captions.jsonl", clips, _from_labels(captioner, teacher, clips, voices))
 
 
 @torch.inference_mode()
 def _from_labels(
-    captioner: Captioner, teacher: Teacher | None, clips: Sequence[Clip], voices: dict[str, list[tuple[str, str]]]
+    captioner: TorchCaptioner, teacher: Teacher | None, clips: Sequence[Clip], voices: dict[str, list[tuple[str, str]]]
 ) -> Iterator[str]:
     rng = np.random.default_rng(0)
     for start in range(0, len(clips), BATCH):

@@ -24,9 +24,9 @@ from aligncap.captioner import Captioner, Failure
 from aligncap.captioner.labels import LabelSet
 from aligncap.captioner.stretches import Clip
 from aligncap.captioner.words import Words
+from aligncap.captions.prompt import DEFAULT_INSTRUCTION
 from aligncap.corpora import Row, read_manifest
 from aligncap.metrics import bootstrap, macro_recall
-from aligncap.model.prompt import DEFAULT_INSTRUCTION
 
 OTHER_WORDS = {
     "angry": "furious",

@@ -18,11 +18,11 @@ from torch import Tensor
 
 import aligncap
 from aligncap.captions import clue_prompt
+from aligncap.captions.prompt import WORD_INSTRUCTION
 from aligncap.evaluation import best_label
 from aligncap.metrics import macro_recall
 from aligncap.model.configuration import EMOTIONS
 from aligncap.model.likelihood import distinguishing, log_likelihoods
-from aligncap.model.prompt import WORD_INSTRUCTION
 from aligncap.training.data import Clip, label_sets, read_manifest
 from aligncap.training.features import extract
 from aligncap.training.recipe import load_recipe

@@ -79,11 +79,11 @@ def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     forget_captioner(monkeypatch)
     with pytest.raises(MissingExtraError, match=r"pip install 'aligncap\[torch\]'"):
-        _ = aligncap.load
+        aligncap.load()
 
 
 def test_other_missing_modules_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aligncap.clues", None)
     forget_captioner(monkeypatch)
     with pytest.raises(ModuleNotFoundError, match=r"aligncap\.clues"):
-        _ = aligncap.load
+        aligncap.load()

@@ -43,7 +43,7 @@ def describe(checkpoint: Path) -> Iterator[Any]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("aligncap.captioner.captioner._MAX_NEW_TOKENS", 6)
+        patch.setattr("aligncap.captioner.torch_captioner.MAX_NEW_TOKENS", 6)
         made = pipeline("speech-emotion-captioning", model=str(checkpoint), device="cpu")
         assert isinstance(made, aligncap.pipeline.SpeechEmotionCaptioningPipeline)
         yield made

@@ -42,7 +42,7 @@ def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return tmp_path / "checkpoints" if package == "aligncap.checkpoints" else files(package)
 
     monkeypatch.setattr("importlib.resources.files", found)
-    monkeypatch.setattr("aligncap.captioner.captioner._MAX_NEW_TOKENS", 6)
+    monkeypatch.setattr("aligncap.captioner.torch_captioner.MAX_NEW_TOKENS", 6)
     return tmp_path / "checkpoints" / "embedded"
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "AudioTruncatedError",
     "AudioUnreadableError",
     "CheckpointError",
+    "DeviceError",
     "MissingExtraError",
     "PromptError",
     "RecipeError",
@@ -110,6 +111,10 @@ class RecipeError(AlignCapError):
     """A training recipe is missing, malformed, or asks for what cannot be done."""
 
     exit_code = 2
+
+
+class DeviceError(AlignCapError):
+    """There is no such device here, or the model does not run on it."""
 
 
 class PromptError(AlignCapError):

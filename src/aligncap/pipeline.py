@@ -22,10 +22,10 @@ from transformers import AutoModel, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from aligncap.audio import RATE
-from aligncap.captioner.captioner import Captioner
 from aligncap.captioner.clips import Clip, failure, recording_name
 from aligncap.captioner.results import Caption, Failure
 from aligncap.captioner.stretches import as_sources, stretches
+from aligncap.captioner.torch_captioner import TorchCaptioner
 from aligncap.checkpoints import EMBEDDED
 from aligncap.errors import AudioError, AudioInvalidError
 
@@ -70,7 +70,7 @@ class SpeechEmotionCaptioningPipeline(Pipeline):  # type: ignore[misc]  # transf
         super().__init__(model=model, processor=processor, **options)
         if not model.merged:
             model.merge_adapters()
-        self.captioner = Captioner(model.eval(), processor, Path(model.config.name_or_path).name or TASK)
+        self.captioner = TorchCaptioner(model.eval(), processor, Path(model.config.name_or_path).name or TASK)
 
     def __call__(
         self, inputs: Any, *, batch_size: int | None = None, num_workers: int | None = None, **options: Any

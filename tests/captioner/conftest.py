@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from aligncap.captioner import Captioner
+from aligncap.captioner.torch_captioner import TorchCaptioner
 from aligncap.testing import tiny_model
 
 RATE = 16_000
@@ -23,7 +23,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def short_captions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random models never end a caption by themselves: cut them off early, to save time."""
-    monkeypatch.setattr("aligncap.captioner.captioner._MAX_NEW_TOKENS", 12)
+    monkeypatch.setattr("aligncap.captioner.torch_captioner.MAX_NEW_TOKENS", 12)
 
 
 @pytest.fixture(scope="session")
@@ -40,11 +40,11 @@ def clip() -> Callable[..., np.ndarray]:
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Captioner]:
+def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TorchCaptioner]:
     """``build(speech, llm)``: a captioner whose trainable parameters were moved, so that the speech counts."""
     bases = tmp_path_factory.mktemp("bases")
 
-    def build(speech: str = "whisper", llm: str = "qwen3") -> Captioner:
+    def build(speech: str = "whisper", llm: str = "qwen3") -> TorchCaptioner:
         model, processor = tiny_model(speech, llm, bases)
         generator = torch.Generator().manual_seed(1)
         with torch.no_grad():
@@ -52,13 +52,13 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Captioner]:
                 if parameter.requires_grad and parameter.dim():
                     parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
             model.bridge.scale.fill_(1.0)
-        return Captioner(model.eval(), processor, "tiny")
+        return TorchCaptioner(model.eval(), processor, "tiny")
 
     return build
 
 
 @pytest.fixture(scope="session")
-def captioner(build: Callable[..., Captioner]) -> Captioner:
+def captioner(build: Callable[..., TorchCaptioner]) -> TorchCaptioner:
     return build()
 
 

@@ -15,10 +15,10 @@ import torch
 
 import aligncap
 from aligncap.audio import RATE, Audio, segments
-from aligncap.captioner import Caption, Captioner, Failure, loading
-from aligncap.captioner import captioner as captioner_module
+from aligncap.captioner import Caption, Captioner, Failure, loading, torch_loading
 from aligncap.captioner import cutting as cutting_module
 from aligncap.captioner import stretches as stretches_module
+from aligncap.captioner import torch_captioner as captioner_module
 from aligncap.clues.words import ClueWord
 from aligncap.errors import AlignCapError, CheckpointError, PromptError
 from aligncap.testing import LLM_FAMILIES, SPEECH_FAMILIES
@@ -375,7 +375,7 @@ def test_automatic_device(monkeypatch) -> None:
     for cuda, mps, expected in ((True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda cuda=cuda: cuda)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda mps=mps: mps)
-        assert loading.pick_device("auto") == expected
+        assert torch_loading.pick_device("auto") == expected
 
 
 def test_without_the_embedded_checkpoint(tmp_path: Path, monkeypatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aligncap.captioner import Captioner, Sampling
-from aligncap.captioner.drawing import Draws
+from aligncap.captioner.drawing import Draws, _seed
 from aligncap.captioner.sampling import VARIED
 
 pytestmark = pytest.mark.usefixtures("short_captions")
@@ -59,11 +59,11 @@ def test_almost_no_temperature_is_greedy(captioner: Captioner, clip) -> None:
 
 
 def test_only_the_opening_is_drawn() -> None:
-    logits = torch.tensor([[0.0, 0.1, 0.2, 0.3]])
+    logits = np.array([[0.0, 0.1, 0.2, 0.3]], np.float32)
     rows, opening = 200, 3
     draw = Draws(Sampling(1.0, 1.0, opening=opening), [np.zeros(1, np.float32)], rows)
     for step in range(opening + 2):
-        drawn = draw(logits.repeat(rows, 1), range(rows), [step] * rows)
+        drawn = draw(logits.repeat(rows, 0), range(rows), [step] * rows)
         assert len(set(drawn.tolist())) == (4 if step < opening else 1)
         assert step < opening or int(drawn[0]) == 3
 
@@ -97,14 +97,14 @@ def test_distribution() -> None:
     logits = torch.tensor([[2.0, 1.0, 0.0, -1.0, -torch.inf]])
     temperature, rows = 0.5, 4000
     draw = Draws(Sampling(temperature, 1.0, seed=9), [np.zeros(1, np.float32)], rows)
-    drawn = draw(logits.repeat(rows, 1), range(rows), [0] * rows)
+    drawn = torch.from_numpy(draw(logits.repeat(rows, 1).numpy(), range(rows), [0] * rows))
     shares = torch.bincount(drawn, minlength=5) / rows
     assert torch.allclose(shares, (logits[0] / temperature).softmax(-1), atol=0.02)
 
 
 def test_draws_depend_on_row_and_place_alone() -> None:
     """So that decoding may ask about places in any order, and about some that come to nothing."""
-    scores = torch.zeros(6, 50)
+    scores = np.zeros((6, 50), np.float32)
     clips = [np.zeros(n, np.float32) for n in (1, 2)]
     rows, places = [0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2]
     drawn = Draws(Sampling(1.0, 1.0), clips)(scores, rows, places).tolist()
@@ -114,11 +114,20 @@ def test_draws_depend_on_row_and_place_alone() -> None:
         assert other(scores[:1], rows[at : at + 1], places[at : at + 1]).tolist() == drawn[at : at + 1]
 
 
+def test_chances_are_those_of_pytorch() -> None:
+    """So that captions are those that were drawn when PyTorch's generators drew them."""
+    draws = Draws(Sampling(seed=3), [np.zeros(4, np.float32)])
+    source = torch.Generator().manual_seed(_seed(3, 0, np.zeros(4, np.float32)))
+    assert [draws._chance(0, place) for place in range(20)] == [
+        float(torch.rand(1, generator=source)) for _ in range(20)
+    ]
+
+
 def test_nucleus() -> None:
     logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
     rows = 500
     draw = Draws(Sampling(1.0, 0.7), [np.zeros(1, np.float32)], rows)
-    drawn = draw(logits.repeat(rows, 1), range(rows), [0] * rows)
+    drawn = draw(logits.repeat(rows, 1).numpy(), range(rows), [0] * rows)
     assert set(drawn.tolist()) == {0, 1}
 
 
@@ -130,7 +139,7 @@ def test_a_wide_nucleus() -> None:
     smallest = shares.sort(descending=True).values[inside][-1]
     rows = 3000
     draw = Draws(Sampling(1.0, 0.9), [np.zeros(1, np.float32)], rows)
-    drawn = draw(shares[order].log().repeat(rows, 1), range(rows), [0] * rows)
+    drawn = draw(shares[order].log().repeat(rows, 1).numpy(), range(rows), [0] * rows)
     found = shares[order][drawn]
     assert int(inside.sum()) > 256
     assert found.min() >= smallest

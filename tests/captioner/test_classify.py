@@ -12,12 +12,13 @@ import torch
 import aligncap
 from aligncap.audio import RATE
 from aligncap.captioner import Captioner, Classification, Failure
-from aligncap.captioner import captioner as captioner_module
+from aligncap.captioner import torch_captioner as captioner_module
+from aligncap.captioner.captioner import TEMPLATES
 from aligncap.captioner.labels import LabelSet
 from aligncap.captioner.results import Formatter
-from aligncap.captioner.words import TEMPLATES, Words
+from aligncap.captioner.words import Words
 from aligncap.captions import EMOTIONS
-from aligncap.model.prompt import DEFAULT_INSTRUCTION
+from aligncap.captions.prompt import DEFAULT_INSTRUCTION
 from aligncap.testing import LLM_FAMILIES
 
 HEARD = {"angry": 0.4, "fear": 0.2, "happy": 0.1, "sad": 0.3}

@@ -55,7 +55,7 @@ def loader(problem: str = "") -> Callable[..., Any]:
             os.kill(os.getpid(), signal.SIGKILL)
         if problem == "fails":
             raise error
-        return SimpleNamespace(model=SimpleNamespace(config=SimpleNamespace(max_seconds=seconds)), stream=stream)
+        return SimpleNamespace(max_seconds=seconds, stream=stream)
 
     return load
 

@@ -9,7 +9,7 @@ import pytest
 from aligncap.captioner import Captioner, Sampling
 from aligncap.captioner.sampling import VARIED
 from aligncap.captioner.verify import abstention, can_verify, doubts, supports, without_doubts
-from aligncap.model.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
+from aligncap.captions.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
 
 SAD = {"sad": 0.6, "calm": 0.3, "happy": 0.06, "angry": 0.04}
 VOICE = [("pace", "slow")]
@@ -109,7 +109,7 @@ def scripted(captioner: Captioner, clip, monkeypatch: pytest.MonkeyPatch):
         writer = Writer(wrong, drawn)
         monkeypatch.setattr(captioner, "_write", writer)
         # what random weights hear is nearly uniform: one emotion must be the likeliest by far
-        monkeypatch.setattr("aligncap.captioner.captioner.label_probabilities", lambda *_: sure(heard, captioner))
+        monkeypatch.setattr("aligncap.captioner.torch_captioner.label_probabilities", lambda *_: sure(heard, captioner))
         return writer
 
     return use, heard[0], heard[-1]
@@ -143,7 +143,7 @@ def test_doubts_that_remain_are_told(captioner: Captioner, clip, scripted) -> No
 
 def test_a_caption_is_written_again_from_what_was_heard_of_its_clip(captioner: Captioner, clip, monkeypatch) -> None:
     """Of three clips the second is doubted: what is drawn for it does not depend on the others."""
-    monkeypatch.setattr("aligncap.captioner.captioner._MAX_NEW_TOKENS", 12)
+    monkeypatch.setattr("aligncap.captioner.torch_captioner.MAX_NEW_TOKENS", 12)
     sounds = [(clip(seconds, seed), 16_000) for seed, seconds in enumerate((0.4, 3.0, 1.0))]
     doubted = captioner.caption(sounds[1], verify=False)[0].caption
     expected = captioner.caption(sounds[1], sampling=replace(VARIED, seed=1))[0].caption

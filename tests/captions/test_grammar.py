@@ -23,9 +23,9 @@ from aligncap.captions import (
     write_caption,
 )
 from aligncap.captions.phrases import expand, load_data
+from aligncap.captions.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
 from aligncap.corpora import Row
 from aligncap.errors import AlignCapError
-from aligncap.model.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
 
 INTENSITIES: tuple[Any, ...] = (None, "mild", "normal", "strong")
 GENDERS: tuple[Any, ...] = (None, "female", "male")

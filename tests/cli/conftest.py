@@ -52,7 +52,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
     monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     logging.disable_progress_bar()
-    monkeypatch.setattr("aligncap.captioner.captioner._MAX_NEW_TOKENS", 8)
+    monkeypatch.setattr("aligncap.captioner.torch_captioner.MAX_NEW_TOKENS", 8)
     capsys.readouterr()
     yield run
     logging.enable_progress_bar()

@@ -20,7 +20,7 @@ from aligncap.captioner.results import Caption, Failure
 class StandIn:
     """Answers with the same caption always."""
 
-    model = types.SimpleNamespace(config=types.SimpleNamespace(max_seconds=10.0))
+    max_seconds = 10.0
 
     def stream(self, clips: Iterable[Clip], **_: object) -> Iterator[Caption | Failure]:
         """One result for each stretch."""

@@ -274,6 +274,6 @@ def test_wrong_usage_is_told_in_a_line(run: Run, fake: Fake, folder: Path, case:
 
 def test_the_usual_prompt_is_the_models(run: Run) -> None:
     from aligncap.benchmarking.run import DEFAULT_PROMPT
-    from aligncap.model.prompt import DEFAULT_INSTRUCTION
+    from aligncap.captions.prompt import DEFAULT_INSTRUCTION
 
     assert DEFAULT_PROMPT == DEFAULT_INSTRUCTION

@@ -18,7 +18,7 @@ def test_a_run_is_gone_on_with_on_ray(
     cli: Callable[..., Done], folder: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the local engine began, two workers end: the file is as if it had done all, byte for byte."""
-    monkeypatch.setattr("aligncap.captioner.captioner._MAX_NEW_TOKENS", 64)  # as in the workers
+    monkeypatch.setattr("aligncap.captioner.torch_captioner.MAX_NEW_TOKENS", 64)  # as in the workers
     fixed = ["--checkpoint", str(checkpoint), "--device", "cpu", "--threads", "1", "--batch-size", "2"]
     assert cli("caption", ".", "-o", "whole.jsonl", *fixed).code == 1
     lines = Path("whole.jsonl").read_text().splitlines(keepends=True)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import GenerationMixin
 
+from aligncap.captions.habits import Phrases
 from aligncap.model.decoding import LlamaDecoder, chosen_by, likeliest
-from aligncap.model.phrases import Phrases
 from aligncap.model.prefix import run_prefix
 from aligncap.testing import tiny_model
 

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aligncap.audio.level import level
 from aligncap.errors import PromptError
 from aligncap.model.configuration import SPEECH_TOKEN
-from aligncap.model.processing import level
 from aligncap.testing import LLM_FAMILIES, SPEECH_FAMILIES
 
 TIME_AXIS = {"whisper": -1, "hubert": -1, "wavlm": -1, "wav2vec2-bert": 1}

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from aligncap.captions.prompt import neutralise, speech_clues
 from aligncap.errors import PromptError
 from aligncap.model.base import load_tokenizer
 from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig
-from aligncap.model.prompt import neutralise, render_prompt, speech_clues
+from aligncap.model.prompt import markup_of, render_prompt
 from aligncap.testing import LLM_FAMILIES
 
 FAMILIES = pytest.mark.parametrize("llm", LLM_FAMILIES)
@@ -76,16 +77,16 @@ def test_untrusted_text_changes_neither_placeholders_nor_chat(
 @given(text=HOSTILE)
 def test_neutralised_text_has_no_markup_and_stays_as_it_is(tokenizers: dict[str, Any], llm: str, text: str) -> None:
     tokenizer = tokenizers[llm]
-    once = neutralise(text, tokenizer)
+    once = neutralise(text, markup_of(tokenizer))
     assert markup(tokenizer, once) == []
-    assert neutralise(once, tokenizer) == once
+    assert neutralise(once, markup_of(tokenizer)) == once
     assert once.replace(" ", "") == text.replace(" ", ""), "only spaces are put in"
 
 
 @FAMILIES
 @pytest.mark.parametrize("text", ["Describe it.", "3 < 4 > 2, a|b", "Жду, 你好 🙂", "{{ 7 * 7 }} {% if %}"])
 def test_harmless_text_is_left_alone(tokenizers: dict[str, Any], llm: str, text: str) -> None:
-    assert neutralise(text, tokenizers[llm]) == text
+    assert neutralise(text, markup_of(tokenizers[llm])) == text
     assert text in render_prompt(tokenizers[llm], 1, text, text, "Listen.")
 
 
@@ -93,7 +94,7 @@ def test_markup_that_is_not_special_is_harmless_too(tokenizers: dict[str, Any]) 
     tokenizer = tokenizers["qwen3"]
     assert "<think>" not in tokenizer.all_special_tokens
     assert markup(tokenizer, "a<think>b") == ["<think>"], "this tokenizer tests nothing"
-    assert neutralise("a<think>b</think> <tool_call>", tokenizer) == "a< think>b< /think> < tool_call>"
+    assert neutralise("a<think>b</think> <tool_call>", markup_of(tokenizer)) == "a< think>b< /think> < tool_call>"
 
 
 @pytest.mark.parametrize("special", [True, False])
@@ -103,10 +104,10 @@ def test_odd_added_tokens_are_harmless_too(build: Any, special: bool) -> None:
     tokenizer = load_tokenizer(build(llm="qwen3")[0].config.base_weights["language_model"]["name"])
     tokenizer.add_tokens(["--", "§", "  <at>", "- -", "\n\n"], special_tokens=special)
     for text in ("a-----b", "§--§", "-§-", "<|im_§end|>", "    <at><at>", "  <  <at>at>", "- --"):
-        once = neutralise(text, tokenizer)
+        once = neutralise(text, markup_of(tokenizer))
         assert markup(tokenizer, once) == []
-        assert neutralise(once, tokenizer) == once
-    assert neutralise("one\n\ntwo", tokenizer) == "one\n\ntwo"
+        assert neutralise(once, markup_of(tokenizer)) == once
+    assert neutralise("one\n\ntwo", markup_of(tokenizer)) == "one\n\ntwo"
 
 
 def test_prompts_of_the_families(tokenizers: dict[str, Any]) -> None:

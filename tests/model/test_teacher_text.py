@@ -8,11 +8,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from aligncap.captions.prompt import DEFAULT_INSTRUCTION
 from aligncap.corpora.row import Row
 from aligncap.model.base import load_tokenizer
 from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig
 from aligncap.model.processing import AlignCapProcessor
-from aligncap.model.prompt import DEFAULT_INSTRUCTION, render_prompt
+from aligncap.model.prompt import render_prompt
 from aligncap.model.teacher_text import teacher_text
 from aligncap.testing import LLM_FAMILIES, tiny_language_model
 

@@ -8,21 +8,21 @@ import pytest
 import torch
 from fake import sound
 
-from aligncap.captioner import Captioner
 from aligncap.captioner.sampling import Sampling
+from aligncap.captioner.torch_captioner import TorchCaptioner
 from aligncap.testing import tiny_model
 
 
 @pytest.fixture
-def captioner(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Captioner:
-    monkeypatch.setattr("aligncap.captioner.captioner._MAX_NEW_TOKENS", 8)
+def captioner(tmp_path, monkeypatch: pytest.MonkeyPatch) -> TorchCaptioner:
+    monkeypatch.setattr("aligncap.captioner.torch_captioner.MAX_NEW_TOKENS", 8)
     model, processor = tiny_model("whisper", "qwen3", tmp_path)
     with torch.no_grad():
         model.bridge.scale.fill_(1.0)
-    return Captioner(model.eval(), processor, "tiny")
+    return TorchCaptioner(model.eval(), processor, "tiny")
 
 
-def test_together_as_alone(captioner: Captioner, served, post) -> None:
+def test_together_as_alone(captioner: TorchCaptioner, served, post) -> None:
     recordings = [sound(0.5 + place / 7, place) for place in range(6)] + [sound(11, 9)]
     options = [{}, {"seed": 3, "num_captions": 2}]
     expected = [
@@ -45,7 +45,7 @@ def test_together_as_alone(captioner: Captioner, served, post) -> None:
     assert 'aligncap_batch_recordings_bucket{le="1.0"} 14.0' not in batches
 
 
-def test_a_prompt_that_does_not_fit(captioner: Captioner, served, post, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prompt_that_does_not_fit(captioner: TorchCaptioner, served, post, monkeypatch: pytest.MonkeyPatch) -> None:
     config = captioner.model.language_model.config.get_text_config()
     monkeypatch.setattr(config, "max_position_embeddings", 40)
     answer = post(served(captioner), prompt="word " * 99)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from aligncap.captions import INSTRUCTIONS
+from aligncap.captions.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
 from aligncap.corpora import Row
-from aligncap.model.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
 from aligncap.training.collate import TeacherPrompts
 from aligncap.training.data import Clip, TrainingSet
 from aligncap.training.examples import Examples, Windows, has_captions, trusted

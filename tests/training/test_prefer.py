@@ -17,10 +17,10 @@ import torch
 from safetensors.torch import load_file
 from training_data import Done, Train
 
+from aligncap.captions.prompt import DEFAULT_INSTRUCTION
 from aligncap.corpora import Row
 from aligncap.errors import RecipeError
 from aligncap.model import AlignCapForConditionalGeneration, AlignCapProcessor
-from aligncap.model.prompt import DEFAULT_INSTRUCTION
 from aligncap.objectives import dpo
 from aligncap.preferences.pairs import Pair, write_pairs
 from aligncap.preferences.sampler import draw_rows

@@ -169,8 +169,8 @@ def load_runner(spec: SystemSpec, loading: Loading) -> Runner:
     return Runner(
         lambda sources: captioner.stream(sources, prompt=loading.prompt, batch_size=loading.batch_size),
         partial(captioner.classify_stream, batch_size=loading.batch_size),
-        tuple(captioner.model.config.emotions),
-        {"device": captioner.model.device.type, "dtype": captioner.model.number_format},
+        captioner.emotions,
+        {"device": captioner.device, "dtype": captioner.number_format},
     )
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from aligncap.captioner.results import Caption, Classification, Failure
 from aligncap.captioner.sampling import Sampling
-from aligncap.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from aligncap.captioner.captioner import Captioner
@@ -19,16 +18,10 @@ _LAZY = {
     "Captioner": "aligncap.captioner.captioner",
     "load": "aligncap.captioner.loading",
 }
-_EXTRA = {"accelerate", "peft", "tokenizers", "torch", "transformers"}
 
 
 def __getattr__(name: str) -> Any:
-    """Results are light; what captions needs PyTorch, and is imported when it is asked for."""
+    """Results are light; what captions is imported when it is asked for."""
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return getattr(import_module(_LAZY[name]), name)
-    except ModuleNotFoundError as error:
-        if error.name in _EXTRA:
-            raise MissingExtraError("captioning", "torch") from error
-        raise
+    return getattr(import_module(_LAZY[name]), name)

@@ -1,73 +1,66 @@
-"""From recordings to captions."""
+"""From recordings to captions, whatever runs the model."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
 
-import numpy as np
-import torch
-
-from aligncap.captioner.calibration import Calibration
-from aligncap.captioner.drawing import Draws
 from aligncap.captioner.labels import LabelSet
 from aligncap.captioner.results import Caption, Classification, Failure
 from aligncap.captioner.sampling import VARIED, Sampling
-from aligncap.captioner.stretches import Clip, Source, as_sources, batches, stretches
+from aligncap.captioner.stretches import Clip, Source, as_sources, batches
 from aligncap.captioner.verify import UNSURE, abstention, can_verify, doubts, supports, without_doubts
-from aligncap.captioner.words import Words
-from aligncap.captions import Facts, answer
+from aligncap.captions.prompt import DEFAULT_INSTRUCTION
 from aligncap.errors import AlignCapError, PromptError
-from aligncap.model import AlignCapForConditionalGeneration, AlignCapProcessor
-from aligncap.model.likelihood import distinguishing, label_probabilities
-from aligncap.model.prefix import Prefix, pad_inside, run_prefix
-from aligncap.model.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION, speech_clues
 
 if TYPE_CHECKING:
-    from aligncap.model import SpeechEmbeddings
+    from typing_extensions import Self
 
-__all__ = ["Captioner", "Source", "Verify"]
+    from aligncap.captioner.calibration import Calibration
+
+__all__ = ["MAX_NEW_TOKENS", "PRIOR", "TEMPLATES", "Captioner", "Listened", "Source", "Verify", "Written"]
 
 Verify: TypeAlias = 'bool | Literal["strict"]'
 """Whether captions are verified; strict: what nothing supports is dropped, and an unsure emotion not told."""
 
+Written: TypeAlias = tuple[list[str], list[str]]
+"""The captions of a clip, and warnings about them."""
+
+MAX_NEW_TOKENS = 64
+
+TEMPLATES = ("The speaker sounds", "The speaker seems", "The tone is")
+"""Beginnings of captions, after which each word is scored when it is no emotion of the model: the prompt ensemble."""
+
+PRIOR = 0.5
+"""How much of a word's likelihood without speech is taken off its score.
+
+The score of a word w given speech s is the mean over the templates of log p(w | s) - 0.5 log p(w). The second is the
+likelihood where no speech is given, so that a word is not favoured for being common or short. Taken off whole, that
+would be domain-conditional mutual information (Holtzman et al. 2021, "Surface Form Competition"), by which words that
+the model would never use win; by half, words are told apart as well (docs/classify.md).
+"""
+
 _Result = TypeVar("_Result")
-_MAX_NEW_TOKENS = 64
+_NOT_HERE = "an exported model cannot be calibrated: calibrate its checkpoint, and export it with the calibration"
 _DRAWN = 4  # captions drawn, one after the other, where the first is doubted
 
 
-@dataclass(frozen=True, eq=False)
-class _Listened:
-    """What is known of a batch of clips before anything is written.
+class Listened(Protocol):
+    """What is known of a batch of clips before anything is written."""
 
-    Attributes:
-        speech: speech embeddings.
-        clues: clue prompts.
-        inputs: prompts with the instruction that was given.
-        prefix: state after what these and the prompts for one word (where they are asked) have in common.
-        emotions: (clips, emotions), rows summing to 1.
-    """
+    @property
+    def clues(self) -> Sequence[str]:
+        """Clue prompts."""
 
-    speech: SpeechEmbeddings
-    clues: list[str]
-    inputs: Any
-    prefix: Prefix
-    emotions: torch.Tensor
+    @property
+    def emotions(self) -> Sequence[Sequence[float]]:
+        """Probabilities of each clip, in the order of the captioner's emotions."""
 
-    def select(self, rows: list[int]) -> _Listened:
+    def select(self, rows: list[int]) -> Self:
         """The same for some clips of the batch."""
-        state = self.prefix.copy()
-        state.batch_select_indices(torch.tensor(rows, device=self.emotions.device))
-        return _Listened(
-            self.speech.select(rows),
-            [self.clues[row] for row in rows],
-            {name: value[rows] for name, value in self.inputs.items()},
-            Prefix(self.prefix.length, state),
-            self.emotions[rows],
-        )
 
 
 @dataclass(frozen=True)
@@ -79,38 +72,42 @@ class _Checked:
     abstained: bool = False
 
 
-class Captioner:
+class Captioner(ABC):
     """Describes the emotion in recordings. Make one with `aligncap.load`.
 
-    Args:
-        model: in evaluation mode, on its device.
-        processor: the model's.
-        name: written into the results.
+    Attributes:
+        name: of the model, written into the results.
+        emotions: that it tells apart.
+        max_seconds: the longest stretch that it hears at once.
+        device: that it runs on.
+        number_format: what the language model computes in: ``float32``, ``bfloat16``, ``float16``, ``int8``, ….
     """
 
-    def __init__(self, model: AlignCapForConditionalGeneration, processor: AlignCapProcessor, name: str) -> None:
-        self.model = model
-        self.processor = processor
-        self.name = name
-        self._labels: list[str] = list(model.config.emotions)
-        self._answers = distinguishing([processor.response_ids(_label_word(label)) for label in self._labels])
-        self._phrases = processor.phrases()
-        self._calibration: Calibration | None = None
+    name: str
+    emotions: tuple[str, ...]
+    max_seconds: float
+    device: str
+    number_format: str
 
     @property
     def calibration(self) -> Calibration | None:
         """What is taken off every recording's states; None: nothing.
 
         Raises:
+            AlignCapError: on setting one where the model cannot be calibrated.
             CheckpointError: on setting one that was made with another checkpoint.
         """
-        return self._calibration
+        return None
 
     @calibration.setter
     def calibration(self, calibration: Calibration | None) -> None:
         if calibration is not None:
-            calibration.check(self.model)
-        self._calibration = calibration
+            raise AlignCapError(_NOT_HERE)
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether something is taken off every recording's states."""
+        return self.calibration is not None
 
     def calibrate(self, sources: Source | Iterable[Source], *, batch_size: int = 8) -> Calibration:
         """Learn from unlabelled recordings of one source what they have in common; see `Calibration`.
@@ -123,17 +120,25 @@ class Captioner:
             batch_size: stretches run together.
 
         Raises:
-            AlignCapError: too few recordings, or nearly all of one emotion.
+            AlignCapError: too few recordings, or nearly all of one emotion; or the model cannot be calibrated.
         """
-        found = stretches(as_sources(sources), self.model.config.max_seconds)
-        clips = (item for item in found if isinstance(item, Clip))
+        raise AlignCapError(_NOT_HERE)
 
-        def heard() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-            while batch := list(islice(clips, batch_size)):
-                features = self.processor.features([clip.segment.samples for clip in batch]).to(self.model.device)
-                yield features["features"], features["feature_lengths"]
+    @abstractmethod
+    def _listen(self, clips: Sequence[Clip], prompt: str) -> Listened:
+        """What captions and labels both begin with: hear the clips, and know their prompts.
 
-        return Calibration.estimate(self.model, heard())
+        Raises:
+            PromptError: the prompt cannot be run.
+        """
+
+    @abstractmethod
+    def _write(self, listened: Listened, clips: Sequence[Clip], num_captions: int, sampling: Sampling) -> list[Written]:
+        """Captions of each clip."""
+
+    @abstractmethod
+    def _shares(self, words: Sequence[str]) -> Callable[[Listened], list[list[float]]]:
+        """How well any words fit each clip, in shares of 1: by their scores after `TEMPLATES`, less the `PRIOR`."""
 
     def caption(
         self,
@@ -214,7 +219,7 @@ class Captioner:
 
         Labels that count as emotions of the model (see `aligncap.captions.taxonomy`) are told apart by the
         probabilities that captions carry as ``emotions``; other words by the language model's likelihood of using
-        them (see `aligncap.captioner.words.Words`), which is much weaker.
+        them (see `TEMPLATES`), which is much weaker.
 
         Args:
             sources: as for `caption`.
@@ -235,27 +240,26 @@ class Captioner:
         """Classify recordings as they come; see `classify`."""
         if batch_size < 1:
             raise ValueError(f"batch_size ({batch_size}) must be at least 1")
-        wanted = LabelSet.of(labels, self._labels)
-        words = None if wanted.by_emotions_alone else Words(self.model, self.processor, wanted.words)
-        return self._results(sources, batch_size, lambda clips: self._classify_batch(clips, wanted, words))
+        wanted = LabelSet.of(labels, self.emotions)
+        shares = None if wanted.by_emotions_alone else self._shares(wanted.words)
+        return self._results(sources, batch_size, lambda clips: self._classify_batch(clips, wanted, shares))
 
     def _results(
         self, sources: Iterable[Source], batch_size: int, work: Callable[[list[Clip]], list[_Result]]
     ) -> Iterator[_Result | Failure]:
         """What ``work`` makes of the stretches of each batch, with the failures in their places."""
-        with closing(batches(sources, self.model.config.max_seconds, batch_size)) as read:
+        with closing(batches(sources, self.max_seconds, batch_size)) as read:
             for batch in read:
                 clips = [item for item in batch if isinstance(item, Clip)]
                 results = iter(work(clips) if clips else ())
                 for item in batch:
                     yield item if isinstance(item, Failure) else next(results)
 
-    @torch.inference_mode()
     def _caption_batch(
         self, clips: Sequence[Clip], prompt: str, num_captions: int, sampling: Sampling | None, verify: Verify
     ) -> list[Caption]:
         listened = self._listen(clips, prompt)
-        emotions = [dict(zip(self._labels, row, strict=True)) for row in listened.emotions.tolist()]
+        emotions = [dict(zip(self.emotions, row, strict=True)) for row in listened.emotions]
         chosen = sampling or (VARIED if num_captions == 1 else Sampling())
         written = self._write(listened, clips, num_captions, chosen)
         judged = verify if can_verify(prompt) else False
@@ -274,7 +278,7 @@ class Captioner:
                     emotions=dict(sorted(heard.items(), key=lambda pair: -pair[1])),
                     clues=clue,
                     model=self.name,
-                    calibrated=self._calibration is not None,
+                    calibrated=self.calibrated,
                     alternatives=tuple(other.caption for other in others if not other.abstained),
                     warnings=(*clip.warnings, *cut),
                     doubts=text.doubts,
@@ -288,7 +292,7 @@ class Captioner:
         self,
         clips: Sequence[Clip],
         prompt: str,
-        listened: _Listened,
+        listened: Listened,
         emotions: Sequence[dict[str, float]],
         written: list[tuple[list[str], list[str]]],
     ) -> None:
@@ -308,80 +312,25 @@ class Captioner:
                     written[place] = (texts, cut)
                     again.remove(place)
 
-    @torch.inference_mode()
-    def _classify_batch(self, clips: Sequence[Clip], labels: LabelSet, words: Words | None) -> list[Classification]:
+    def _classify_batch(
+        self, clips: Sequence[Clip], labels: LabelSet, shares: Callable[[Listened], list[list[float]]] | None
+    ) -> list[Classification]:
         listened = self._listen(clips, DEFAULT_INSTRUCTION)
-        if words is None:
-            shares = [[1 / len(labels.words)] * len(labels.words)] * len(clips)
-        else:
-            shares = words.probabilities(listened.inputs, listened.speech, listened.prefix).tolist()
+        even = [[1 / len(labels.words)] * len(labels.words)] * len(clips)
         return [
             Classification(
                 id=clip.id,
                 audio=clip.audio,
                 start=clip.segment.start,
                 end=clip.segment.end,
-                probabilities=labels.probabilities(dict(zip(self._labels, row, strict=True)), share),
+                probabilities=labels.probabilities(dict(zip(self.emotions, row, strict=True)), share),
                 model=self.name,
                 warnings=clip.warnings,
-                calibrated=self._calibration is not None,
+                calibrated=self.calibrated,
             )
-            for clip, row, share in zip(clips, listened.emotions.tolist(), shares, strict=True)
-        ]
-
-    def _listen(self, clips: Sequence[Clip], prompt: str) -> _Listened:
-        """What captions and labels both begin with: hear the clips, read their prompts, ask for the emotion."""
-        device = self.model.device
-        batch = self.processor.features([clip.segment.samples for clip in clips]).to(device)
-        offset = None if self._calibration is None else self._calibration.offset
-        speech = self.model.hear(batch["features"], batch["feature_lengths"], offset)
-        heard = speech.emotion_logits.float().softmax(-1)
-        config = self.model.config
-        clues = [speech_clues(config, row, clip.voice) for clip, row in zip(clips, heard.tolist(), strict=True)]
-        counts = speech.mask.sum(1).tolist()
-        share = config.answer_share
-        inputs, *others = (
-            pad_inside(self.model, self.processor.prompts(counts, instruction, clues).to(device))
-            for instruction in ((prompt, WORD_INSTRUCTION) if share else (prompt,))
-        )
-        asked = others[0] if others else inputs
-        prefix = run_prefix(self.model, asked, inputs, speech)
-        emotions = heard
-        if share:
-            answered = label_probabilities(self.model, asked, speech, self._answers, prefix)
-            emotions = share * answered + (1 - share) * heard
-        if not bool(emotions.isfinite().all()):
-            raise AlignCapError(f"the model's numbers overflow in {self.model.dtype}: load it with float32")
-        return _Listened(speech, clues, inputs, prefix, emotions)
-
-    def _write(
-        self,
-        listened: _Listened,
-        clips: Sequence[Clip],
-        num_captions: int,
-        sampling: Sampling,
-    ) -> list[tuple[list[str], list[str]]]:
-        """The captions of each clip, and warnings about them."""
-        inputs, speech, state = listened.inputs, listened.speech, listened.prefix.copy()
-        width = inputs["input_ids"].shape[1]
-        longest = self.model.language_model.config.get_text_config().max_position_embeddings - _MAX_NEW_TOKENS
-        if width > longest:
-            raise PromptError(f"the prompt is too long: {width} tokens with the speech, and {longest} is the most")
-        options: dict[str, Any] = {"max_new_tokens": _MAX_NEW_TOKENS, "do_sample": False}
-        if sampling.temperature:
-            rows = [row for row in range(len(clips)) for _ in range(num_captions)]
-            inputs, speech = {key: value[rows] for key, value in inputs.items()}, speech.select(rows)
-            state.batch_repeat_interleave(num_captions)
-            samples = [clip.segment.samples for clip in clips]
-            options["chooser"] = Draws(sampling, samples, num_captions)
-        tokens = self.model.generate(**inputs, speech=speech, past_key_values=state, phrases=self._phrases, **options)
-        texts = [" ".join(text.split()) for text in self.processor.batch_decode(tokens, skip_special_tokens=True)]
-        ends = torch.as_tensor(self.model.generation_config.eos_token_id, device=tokens.device)
-        whole = torch.isin(tokens, ends).any(1).tolist()
-        warning = f"a caption was cut off after {_MAX_NEW_TOKENS} tokens"
-        return [
-            (texts[at : at + num_captions], [] if all(whole[at : at + num_captions]) else [warning])
-            for at in range(0, len(texts), num_captions)
+            for clip, row, share in zip(
+                clips, listened.emotions, even if shares is None else shares(listened), strict=True
+            )
         ]
 
 
@@ -393,8 +342,3 @@ def _checked(text: str, prompt: str, emotions: dict[str, float], clip: Clip, ver
     if shorter is None or max(emotions.values()) < UNSURE:
         return _Checked(abstention(clip.voice), abstained=True)
     return _Checked(shorter)
-
-
-def _label_word(label: str) -> str:
-    """The one word by which the model was taught to answer."""
-    return answer(Facts(((label, 1.0),)), WORD_INSTRUCTION, np.random.default_rng(0))

@@ -6,7 +6,6 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +20,7 @@ _LIKELIEST = 256
 
 
 class Draws:
-    """Chooses tokens by drawing from the model's distribution: a `aligncap.model.decoding.Chooser`.
+    """Chooses tokens by drawing from the model's distribution: choices of tokens for decoding.
 
     PyTorch's own sampling draws for a whole batch from one global state, so that a caption would depend on
     the other clips of its batch. Here each row has its own source of chance, and nothing global is touched: a token
@@ -36,44 +35,50 @@ class Draws:
     def __init__(self, sampling: Sampling, clips: Sequence[NDArray[np.float32]], copies: int = 1) -> None:
         self._sampling = sampling
         seeds = [_seed(sampling.seed, copy, clip) for clip in clips for copy in range(copies)]
-        self._sources = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._sources = [np.random.RandomState(seed & 0xFFFFFFFF) for seed in seeds]
         self._chances: list[list[float]] = [[] for _ in seeds]
 
-    def __call__(self, scores: torch.Tensor, rows: Sequence[int], places: Sequence[int]) -> torch.Tensor:
-        """Draw N tokens by their (N, vocabulary) scores; those behind the opening are the likeliest."""
+    def __call__(self, scores: NDArray[np.float32], rows: Sequence[int], places: Sequence[int]) -> NDArray[np.int64]:
+        """Draw N tokens by their (N, vocabulary) scores; those behind the opening are the likeliest.
+
+        Args:
+            scores: of the model.
+            rows: which row each is of.
+            places: of each token in its response.
+        """
         chosen = scores.argmax(-1)
-        opening = self._sampling.opening
-        drawn = [at for at, place in enumerate(places) if opening is None or place < opening]
-        if drawn:
-            chance = torch.tensor([[self._chance(rows[at], places[at])] for at in drawn], device=scores.device)
-            sampling = self._sampling
-            chosen[drawn] = _drawn(scores[drawn].float() / sampling.temperature, chance, sampling.top_p)
-        return chosen
+        opening, sampling = self._sampling.opening, self._sampling
+        for at, (row, place) in enumerate(zip(rows, places, strict=True)):
+            if opening is None or place < opening:
+                chosen[at] = _drawn(scores[at] / sampling.temperature, self._chance(row, place), sampling.top_p)
+        return np.asarray(chosen)
 
     def _chance(self, row: int, place: int) -> float:
-        """Uniform in [0, 1): always the same for a place."""
+        """Uniform in [0, 1): always the same for a place; what PyTorch's generator would draw from the seed."""
         known = self._chances[row]
         while len(known) <= place:
-            known.append(float(torch.rand(1, generator=self._sources[row])))
+            known.append((int(self._sources[row].randint(0, 2**32, dtype=np.uint32)) & 0xFFFFFF) / 2**24)
         return known[place]
 
 
-def _drawn(scores: torch.Tensor, chance: torch.Tensor, top_p: float) -> torch.Tensor:
-    """One token each from the nucleus of (N, vocabulary) scores, by (N, 1) numbers in [0, 1).
+def _drawn(scores: NDArray[np.float32], chance: float, top_p: float) -> int:
+    """A token from the nucleus of (vocabulary,) scores, by a number in [0, 1).
 
     The nucleus are the likeliest tokens that together have the probability ``top_p`` (Holtzman et al. 2020, "The
     Curious Case of Neural Text Degeneration"). It is small, and found without sorting the vocabulary.
     """
-    whole = scores.logsumexp(-1, keepdim=True)
-    for count in (min(_LIKELIEST, scores.shape[1]), scores.shape[1]):  # all, only where that is not enough
-        likeliest, places = scores.topk(count)
-        shares = (likeliest - whole).exp()
-        kept = shares.cumsum(-1) - shares < top_p
-        if not bool(kept[:, -1].any()):
+    likely = np.exp(scores - scores.max())
+    whole = likely.sum()
+    for count in (min(_LIKELIEST, len(scores)), len(scores)):  # all, only where that is not enough
+        places = np.argpartition(-likely, count - 1)[:count]
+        places = places[np.lexsort((places, -likely[places]))]
+        shares = likely[places].astype(np.float64) / whole
+        kept = shares.cumsum() - shares < top_p
+        if not kept[-1]:
             break
-    below = (shares * kept).cumsum(-1)
-    rank = torch.searchsorted(below, chance * below[:, -1:], right=True)
-    return places.gather(1, torch.minimum(rank, kept.sum(-1, keepdim=True) - 1)).squeeze(1)
+    below = (shares * kept).cumsum()
+    rank = int(np.searchsorted(below, chance * below[-1], side="right"))
+    return int(places[min(rank, int(kept.sum()) - 1)])
 
 
 def _seed(seed: int, copy: int, clip: NDArray[np.float32]) -> int:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
-from aligncap.captioner.captioner import Captioner
+from aligncap.captioner.exported import is_exported
 from aligncap.checkpoints import EMBEDDED
-from aligncap.errors import AlignCapError, CheckpointError
-from aligncap.model import AlignCapForConditionalGeneration, AlignCapProcessor
+from aligncap.errors import CheckpointError, MissingExtraError
 
-__all__ = ["load", "pick_device"]
+if TYPE_CHECKING:
+    from aligncap.captioner.captioner import Captioner
 
-_DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
+__all__ = ["load", "locate"]
+
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+_EXTRA = {"accelerate", "peft", "tokenizers", "torch", "transformers"}
 
 
 def load(
@@ -31,7 +30,8 @@ def load(
     """Load a captioner.
 
     Args:
-        checkpoint: ``embedded`` (comes with the package), a folder, or a Hub name (``owner/name``).
+        checkpoint: ``embedded`` (comes with the package), a folder, or a Hub name (``owner/name``). A folder that
+            `aligncap export` wrote is run by ONNX Runtime, without PyTorch.
         device: ``auto`` (CUDA, then Apple's MPS, then CPU), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         dtype: ``float32``, ``bfloat16``, ``float16``, ``int8`` (CPU: the language model in 8-bit integers, the rest in
             float32: faster; captions name the same emotions as in float32, at times in other words), or ``auto``
@@ -40,48 +40,25 @@ def load(
         threads: CPU threads, for the whole process (default: as PyTorch chooses).
 
     Raises:
-        AlignCapError: no such device or dtype.
+        AlignCapError: no such device or dtype, or packages are missing.
         CheckpointError: there is no such checkpoint, or it is damaged.
         WeightsError: the base weights cannot be had.
     """
-    device = pick_device(device)
-    if dtype not in _DTYPES:
-        raise AlignCapError(f"unknown dtype {dtype!r}: choose one of {', '.join(_DTYPES)}")
-    int8 = dtype == "int8" or (None if dtype == "auto" and device == "cpu" else False)
-    if dtype == "auto":
-        dtype = "bfloat16" if device.startswith("cuda") else "float32"
-    if dtype == "int8" and device != "cpu":
-        raise AlignCapError(f"int8 runs on the CPU, not on {device}: choose device cpu, or another dtype")
-    if threads is not None:
-        torch.set_num_threads(threads)
-    source, name = _locate(checkpoint)
-    processor = AlignCapProcessor.from_pretrained(source)
-    model = AlignCapForConditionalGeneration.from_pretrained(
-        source, dtype="float32" if dtype == "int8" else dtype, device_map=device, config=processor.config
-    )
-    model.merge_adapters(int8=int8)
-    _return_freed_memory()
-    return Captioner(model, processor, name)
+    source, name = locate(checkpoint)
+    if is_exported(source):
+        from aligncap.captioner.exported import load_exported
+
+        return load_exported(Path(source), name, device=device, dtype=dtype, threads=threads)
+    try:
+        from aligncap.captioner.torch_loading import load_checkpoint
+    except ModuleNotFoundError as error:
+        if error.name in _EXTRA:
+            raise MissingExtraError("captioning", "torch") from error
+        raise
+    return load_checkpoint(source, name, device=device, dtype=dtype, threads=threads)
 
 
-def pick_device(device: str) -> str:
-    """Resolve ``auto`` and check the rest.
-
-    Raises:
-        AlignCapError: no such device here.
-    """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        return next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
-    kind = device.split(":", maxsplit=1)[0]
-    if kind not in there:
-        raise AlignCapError(f"unknown device {device!r}: choose auto, cpu, cuda or mps")
-    if not there[kind]:
-        raise AlignCapError(f"there is no {kind} device here: choose auto or cpu")
-    return device
-
-
-def _locate(checkpoint: str | os.PathLike[str]) -> tuple[str, str]:
+def locate(checkpoint: str | os.PathLike[str]) -> tuple[str, str]:
     """Where a checkpoint is, and what to call it."""
     given = os.fspath(checkpoint)
     if given == "embedded":
@@ -97,9 +74,3 @@ def _locate(checkpoint: str | os.PathLike[str]) -> tuple[str, str]:
         name = given or "an empty name"
         raise CheckpointError(f"{name}: there is no such checkpoint; give a folder or a Hub name (owner/name)")
     return given, given
-
-
-def _return_freed_memory() -> None:
-    """Give the system what loading took and freed: glibc would keep some 300 MB of it for later."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # not glibc
-        ctypes.CDLL(None).malloc_trim(0)

@@ -57,7 +57,7 @@ class _Worker:
     def load(self, device: str, threads: int) -> float:
         """Load the model; tell how many seconds it takes."""
         self._captioner = self._load(device=device, threads=threads)
-        return float(self._captioner.model.config.max_seconds)
+        return self._captioner.max_seconds
 
     def caption(self, clips: list[Clip]) -> list[Caption | Failure]:
         return list(self._captioner.stream(clips, batch_size=len(clips), **self._options))

@@ -10,9 +10,9 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 
 from aligncap.audio import Audio, AudioSource
+from aligncap.audio.decode import Tensor
 from aligncap.captioner.clips import Clip, failure
 from aligncap.captioner.cutting import Segmentation, cut_recordings
 from aligncap.captioner.results import Failure, Silence
@@ -53,7 +53,7 @@ def stretches(sources: Iterable[Source], max_seconds: float) -> Iterator[Clip | 
 def as_sources(sources: Source | Iterable[Source]) -> Iterable[Any]:
     """Tell one recording from several; a pair is (samples, rate) where its second item is a number."""
     pair = isinstance(sources, tuple) and len(sources) == 2 and isinstance(sources[1], int | float | np.number)
-    one = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray, torch.Tensor, Audio, Clip, Failure)
+    one = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray, Tensor, Audio, Clip, Failure)
     single = pair or isinstance(sources, one) or hasattr(sources, "read")
     return [sources] if single else sources  # type: ignore[return-value]
 

@@ -8,29 +8,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from aligncap.captioner.captioner import PRIOR, TEMPLATES
+from aligncap.captions.prompt import DEFAULT_INSTRUCTION
 from aligncap.model.likelihood import log_likelihoods
-from aligncap.model.prompt import DEFAULT_INSTRUCTION
 
 if TYPE_CHECKING:
     from aligncap.model import AlignCapForConditionalGeneration, AlignCapProcessor, SpeechEmbeddings
     from aligncap.model.prefix import Prefix
 
-__all__ = ["TEMPLATES", "Words"]
-
-TEMPLATES = ("The speaker sounds", "The speaker seems", "The tone is")
-"""Beginnings of captions, after which each word is scored: the prompt ensemble."""
-
-
-_PRIOR = 0.5
+__all__ = ["Words"]
 
 
 class Words:
-    """Scores words after every one of the `TEMPLATES`.
-
-    The score of a word w given speech s is the mean over the templates of log p(w | s) - 0.5 log p(w). The second is
-    the likelihood where no speech is given, so that a word is not favoured for being common or short. Taken off whole,
-    that would be domain-conditional mutual information (Holtzman et al. 2021, "Surface Form Competition"), by which
-    words that the model would never use win; by half, words are told apart as well (docs/classify.md).
+    """Scores words after every one of the `TEMPLATES`, less the `PRIOR`.
 
     Args:
         model: in evaluation mode.
@@ -54,7 +44,7 @@ class Words:
             speech: speech embeddings of the clips.
             prefix: state after a beginning of these prompts.
         """
-        return (self._scores(prompts, speech, prefix) - _PRIOR * self._without_speech).softmax(-1)
+        return (self._scores(prompts, speech, prefix) - PRIOR * self._without_speech).softmax(-1)
 
     def _scores(self, prompts: Any, speech: SpeechEmbeddings | None, prefix: Prefix | None) -> Tensor:
         """Mean log-likelihood of each word over the templates."""

@@ -21,6 +21,7 @@ from aligncap.cli import (
     config,
     corpora,
     evaluate,
+    export,
     info,
     judge,
     manifest,
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.command()(caption.caption)
 app.command()(classify.classify)
 app.command()(calibrate.calibrate)
+app.command()(export.export)
 app.command()(clues.clues)
 app.command()(annotate.annotate)
 app.command()(train.train)

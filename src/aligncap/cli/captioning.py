@@ -168,7 +168,7 @@ class Job:
 
     def _here(self, console: Console) -> tuple[Segmentation, Engine]:
         captioner = self.load(device=self.device, threads=self.threads)
-        segmentation = self._segmentation(captioner.model.config.max_seconds)
+        segmentation = self._segmentation(captioner.max_seconds)
         captioner.calibration = self._calibration(captioner, segmentation, console)
         return segmentation, partial(captioner.stream, batch_size=self.batch_size, **self.asked)
 
@@ -178,7 +178,7 @@ class Job:
         calibration = None
         if self.calibration is not None:  # made here, once, for all workers
             captioner = self.load(device=self.device, threads=self.threads)
-            segmentation = self._segmentation(captioner.model.config.max_seconds)
+            segmentation = self._segmentation(captioner.max_seconds)
             calibration = self._calibration(captioner, segmentation, console)
             del captioner
         load = partial(_load_calibrated, self.load, calibration)

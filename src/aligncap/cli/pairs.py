@@ -357,12 +357,13 @@ def _rows(manifest: Path) -> dict[str, Row]:
 
 def _load(checkpoint: str, device: str, threads: int | None) -> Any:
     try:
-        from aligncap.captioner.loading import load
+        from aligncap.captioner.loading import locate
+        from aligncap.captioner.torch_loading import load_checkpoint
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("aligncap"):
             raise
         raise MissingExtraError("sampling", "torch") from error
-    return load(checkpoint, device=device, dtype="float32", threads=threads)
+    return load_checkpoint(*locate(checkpoint), device=device, dtype="float32", threads=threads)
 
 
 def _must_be_jsonl(path: Path, hint: str) -> None:

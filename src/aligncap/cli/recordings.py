@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from aligncap.captioner.results import Failure, Format
-from aligncap.errors import AlignCapError, AudioError, AudioNotFoundError, AudioUnreadableError
+from aligncap.errors import AudioError, AudioNotFoundError, AudioUnreadableError, DeviceError
 
 if TYPE_CHECKING:
     from aligncap.captioner import Captioner
@@ -131,11 +131,9 @@ def load_captioner(checkpoint: str, device: str, dtype: str, threads: int | None
     # before they are imported
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from aligncap.captioner import load  # first: it says which packages are missing
-    from aligncap.captioner.loading import pick_device
+    from aligncap.captioner import load
 
     try:
-        device = pick_device(device)
-    except AlignCapError as error:
+        return load(checkpoint, device=device, dtype=dtype, threads=threads)
+    except DeviceError as error:
         raise typer.BadParameter(str(error), param_hint="--device") from None
-    return load(checkpoint, device=device, dtype=dtype, threads=threads)

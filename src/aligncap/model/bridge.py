@@ -104,7 +104,7 @@ class WindowQFormer(Bridge):
         alive = mask.any(1)
         memory_mask = ~mask
         memory_mask[~alive] = False  # a window of padding alone would give NaN; its output is masked anyway
-        hidden = self.queries.expand(len(states), -1, -1)
+        hidden = self.queries.expand(states.shape[0], -1, -1)  # not len, which an export would fix
         for layer in self.layers:
             hidden = layer(hidden, states, memory_key_padding_mask=memory_mask)
         hidden_mask = alive.view(batch, -1).repeat_interleave(queries, 1)

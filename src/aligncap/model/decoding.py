@@ -19,12 +19,12 @@ from torch.nn import functional
 from transformers import LogitsProcessor, LogitsProcessorList
 from transformers.cache_utils import DynamicCache
 
+from aligncap.captions.habits import Phrases, agreed
 from aligncap.model.int8 import Int8Linear, is_quantised
 from aligncap.model.lora import has_any_adapter
-from aligncap.model.phrases import Phrases
 from aligncap.model.responses import positions
 
-__all__ = ["Chooser", "LlamaDecoder", "chosen_by", "likeliest"]
+__all__ = ["Chooser", "LlamaDecoder", "chosen_by", "drawn_by", "likeliest"]
 
 Chooser = Callable[[Tensor, Sequence[int], Sequence[int]], Tensor]
 """Chooses N tokens by their (N, vocabulary) scores; told of each its row of the batch and its place in the response.
@@ -36,6 +36,15 @@ It must depend on nothing else: it is also asked about tokens that come to nothi
 def likeliest(scores: Tensor, rows: Sequence[int], places: Sequence[int]) -> Tensor:
     """The tokens with the largest scores: greedy decoding."""
     return scores.argmax(-1)
+
+
+def drawn_by(draws: Callable[..., Any]) -> Chooser:
+    """A chooser that is given the scores as an array: `aligncap.captioner.drawing.Draws`, say."""
+
+    def choose(scores: Tensor, rows: Sequence[int], places: Sequence[int]) -> Tensor:
+        return torch.from_numpy(draws(scores.float().cpu().numpy(), rows, places)).to(scores.device)
+
+    return choose
 
 
 Linear = Callable[[Tensor], Tensor]
@@ -82,7 +91,7 @@ class LlamaDecoder:
         self._groups: int = config.num_key_value_heads
         self._sharing = self._heads // self._groups
         self._epsilon: float = config.rms_norm_eps
-        self._between = torch.float64 if is_quantised(model) else model.dtype  # see `aligncap.model.int8`
+        self._attention_dtype = torch.float64 if is_quantised(model) else model.dtype  # see `aligncap.model.int8`
         self._layers = [
             _Layer(
                 layer.input_layernorm.weight,
@@ -182,7 +191,7 @@ class LlamaDecoder:
             ]
             chosen = iter(chooser(scores, rows, places).tolist())
             for row, guess in zip(running, guesses, strict=True):
-                written[row] += _agreed([next(chosen) for _ in range(len(guess) + 1)], guess, ends)
+                written[row] += agreed([next(chosen) for _ in range(len(guess) + 1)], guess, ends)
             running = [r for r in running if written[r][-1] not in ends and len(written[r]) < max_new_tokens]
             if not running:
                 break
@@ -305,17 +314,16 @@ class LlamaDecoder:
             mixed = mixed.reshape(rows, self._heads, new, -1).transpose(1, 2).reshape(rows * new, -1)
             x = x + layer.attention_out(mixed if real is None else mixed[real])
             gate, up = layer.gate_up(self._norm(x, layer.feed_norm)).chunk(2, -1)
-            x = x + layer.down(functional.silu(gate.to(self._between)).to(x.dtype) * up)
+            x = x + layer.down(functional.silu(gate) * up)
         return self._norm(x, self._model.model.norm.weight)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
-        queries, keys, values = (part.to(self._between) for part in (query, key, value))
-        bias = None if bias is None else bias.to(self._between)
+        queries, keys, values = (part.to(self._attention_dtype) for part in (query, key, value))
+        bias = None if bias is None else bias.to(self._attention_dtype)
         return functional.scaled_dot_product_attention(queries, keys, values, bias).to(query.dtype)
 
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
-        normed = functional.rms_norm(x.to(self._between), weight.shape, weight.to(self._between), self._epsilon)
-        return normed.to(x.dtype)
+        return functional.rms_norm(x, weight.shape, weight, self._epsilon)
 
     def _rotation(self, places: Tensor) -> list[Tensor]:
         """Cosines and sines of the rotary embedding, (rows, tokens, 1, head width) each."""
@@ -343,14 +351,6 @@ class LlamaDecoder:
         ends = list(ends) if isinstance(ends, Sequence) else [ends]
         padding = settings.pad_token_id
         return ends, ends[0] if padding is None else padding
-
-
-def _agreed(chosen: Sequence[int], guess: Sequence[int], ends: Sequence[int]) -> list[int]:
-    """The chosen tokens up to the first that was not guessed, or that ends the response."""
-    for place, token in enumerate(chosen):
-        if place == len(guess) or token != guess[place] or token in ends:
-            return list(chosen[: place + 1])
-    raise AssertionError("there is one more choice than guesses")
 
 
 def _join(layers: Sequence[nn.Linear | Int8Linear]) -> Linear:

@@ -2,10 +2,9 @@
 
 Weights are scaled for each output, inputs for each row, both to -127 … 127 (dynamic symmetric quantisation, as in
 Zafrir et al. 2019, by row). The products are sums of integers, hence exact: a row's result does not depend on the
-other rows of its batch. But rounding to 8 bits magnifies whatever else does: float32 operations between the layers
-differ in the last bit from one batch to the next, and four captions in five would be worded differently alone and in a
-batch. `LlamaDecoder` therefore runs these operations in float64, rounded to float32, and the model hears clips one at a
-time.
+other rows of its batch. But rounding to 8 bits magnifies whatever else does: float32 attention differs in the last bit
+from one batch to the next, and so does the speech encoder, and four captions in five would be worded differently alone
+and in a batch. `LlamaDecoder` therefore computes attention in float64, and the model hears clips one at a time.
 """
 
 from __future__ import annotations

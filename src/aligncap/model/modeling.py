@@ -16,6 +16,7 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers.cache_utils import Cache
 from transformers.utils import ModelOutput
 
+from aligncap.captions.habits import Phrases
 from aligncap.errors import CheckpointError, PromptError
 from aligncap.model.base import fingerprint, load_language_model, load_speech_encoder, load_tokenizer
 from aligncap.model.bridge import build_bridge, layer_mix
@@ -23,7 +24,6 @@ from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig, load_conf
 from aligncap.model.decoding import Chooser, LlamaDecoder, chosen_by, likeliest
 from aligncap.model.int8 import has_integer_dot_products, is_quantised, quantise
 from aligncap.model.lora import TEACHER, add_lora, has_adapter, merge_lora, using_adapter
-from aligncap.model.phrases import Phrases
 from aligncap.model.responses import positions, response_states
 from aligncap.model.speech_encoder import SpeechEncoder
 from aligncap.model.utterance import UtteranceSummary

@@ -13,38 +13,22 @@ from numpy.typing import NDArray
 from transformers import BatchFeature, ProcessorMixin
 from transformers.utils import cached_file
 
+from aligncap.audio.level import level
+from aligncap.captions.habits import Phrases
+from aligncap.captions.prompt import DEFAULT_INSTRUCTION, neutralise
 from aligncap.errors import PromptError
 from aligncap.model.base import load_feature_extractor, load_tokenizer
 from aligncap.model.bridge import embedding_count
 from aligncap.model.configuration import SPEECH_TOKEN, AlignCapConfig, load_config
-from aligncap.model.phrases import Phrases
-from aligncap.model.prompt import DEFAULT_INSTRUCTION, neutralise, render_prompt
+from aligncap.model.prompt import markup_of, render_prompt
 from aligncap.model.speech_encoder import encoder_frames
 
-__all__ = ["HABITS_FILE", "AlignCapProcessor", "level"]
+__all__ = ["HABITS_FILE", "AlignCapProcessor"]
 
 HABITS_FILE = "habits.txt"
 """In a checkpoint: captions that the model is likely to write, a line each."""
 
 _FILE = "processor_config.json"
-
-
-def level(samples: NDArray[np.float32], dbfs: float) -> NDArray[np.float32]:
-    """Cut silence off both ends and bring active speech to a level; independent of the recording's gain.
-
-    Active are the frames of 25 ms within 30 dB of the loudest. What lies more than 0.1 s before the first or
-    after the last of them is cut off.
-
-    Args:
-        samples: (T,) mono waveform at 16 kHz.
-        dbfs: target root-mean-square level of the active frames, in dB relative to full scale.
-    """
-    size = min(400, len(samples))
-    power = np.square(samples[: len(samples) // size * size], dtype=np.float64).reshape(-1, size).mean(1)
-    active = np.flatnonzero(power >= power.max() * 1e-3)
-    margin = 1600
-    span = samples[max(active[0] * size - margin, 0) : (active[-1] + 1) * size + margin]
-    return np.asarray(span * (10 ** (dbfs / 20) / np.sqrt(power[active].mean() + 1e-12)), np.float32)
 
 
 class AlignCapProcessor(ProcessorMixin):
@@ -144,7 +128,7 @@ class AlignCapProcessor(ProcessorMixin):
 
     def response_ids(self, caption: str) -> list[int]:
         """Tokens of a caption as the model is to write it, with the end-of-turn token."""
-        ids = self.tokenizer(neutralise(caption, self.tokenizer), add_special_tokens=False)["input_ids"]
+        ids = self.tokenizer(neutralise(caption, markup_of(self.tokenizer)), add_special_tokens=False)["input_ids"]
         return [*ids, self.tokenizer.eos_token_id]
 
     def __call__(

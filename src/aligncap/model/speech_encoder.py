@@ -98,12 +98,16 @@ class SpeechEncoder(nn.Module):
         for length, rows in groups.items():
             clips = features[rows]
             clips = clips[..., :length] if self._time_is_last else clips[:, :length]
-            for row, states in zip(rows, self._pool(self._run(clips)), strict=True):
+            for row, states in zip(rows, self.encode(clips), strict=True):
                 encoded[row] = states
         ordered = [encoded[row] for row in range(len(lengths))]
         counts = torch.tensor([len(states) for states in ordered], device=features.device)
         mask = torch.arange(int(counts.max()), device=features.device)[None] < counts[:, None]
         return SpeechStates(nn.utils.rnn.pad_sequence(ordered, batch_first=True), mask)
+
+    def encode(self, clips: Tensor) -> Tensor:
+        """Tapped states (batch, frames, taps, width) of clips of one length; features as in `forward`."""
+        return self._pool(self._run(clips))
 
     @property
     def _time_is_last(self) -> bool:
@@ -133,15 +137,10 @@ class SpeechEncoder(nn.Module):
         return hidden
 
     def _pool(self, states: Tensor) -> Tensor:
+        """Means of runs of frames; the last run is averaged over the frames that it has."""
         batch, frames, taps, width = states.shape
-        short = -frames % self.frame_stride
-        if short:  # the last run is averaged over the frames that it has
-            tail = states[:, frames - (self.frame_stride - short) :].mean(1, keepdim=True)
-            states = torch.cat(
-                [
-                    states[:, : frames - (self.frame_stride - short)],
-                    tail.expand(-1, self.frame_stride, -1, -1),
-                ],
-                1,
-            )
-        return states.reshape(batch, -1, self.frame_stride, taps, width).mean(2)
+        stride = self.frame_stride
+        padding = (0, 0, 0, 0, 0, -frames % stride)
+        sums = nn.functional.pad(states, padding).reshape(batch, -1, stride, taps, width).sum(2)
+        ones = nn.functional.pad(torch.ones_like(states[:1, :, :1, :1]), padding)
+        return sums / ones.reshape(1, -1, stride, 1, 1).sum(2)

@@ -31,7 +31,7 @@ def teacher_text(row: Row, clues: str = "") -> str:
 
     Every field is untrusted: none can end its line, and the transcript cannot end its quotation, so that no field
     can pass for another. Chat markup and speech placeholders are broken up where the prompt is rendered (see
-    `aligncap.model.prompt.neutralise`), as for every text in a prompt.
+    `aligncap.captions.prompt.neutralise`), as for every text in a prompt.
 
     Args:
         row: ``transcript``, ``emotion`` (or else the corpus's own ``label``), ``intensity`` and ``votes`` are told.

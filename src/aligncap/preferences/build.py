@@ -11,7 +11,7 @@ from zlib import crc32
 
 from aligncap.errors import AlignCapError
 from aligncap.preferences.balance import balanced, without_content_bias, without_length_bias
-from aligncap.preferences.judges import JUDGES, Assessment, Confusions, assess, evidence_for, near
+from aligncap.preferences.judges import DEFAULT_JUDGES, JUDGES, Assessment, Confusions, assess, evidence_for, near
 from aligncap.preferences.negatives import KINDS, Good, hard_negatives
 from aligncap.preferences.pairs import BadPair, Pair
 
@@ -58,7 +58,7 @@ class BuildRules:
         ValueError: a number or name is out of range.
     """
 
-    judges: tuple[str, ...] = ("factuality", "acoustic", "faithfulness")
+    judges: tuple[str, ...] = DEFAULT_JUDGES
     per_prompt: int = 2
     negatives: tuple[str, ...] = ()
     min_margin: float = 0.1

@@ -49,15 +49,17 @@ class Assessment:
         return max(self.findings, key=lambda one: one.weight, default=None)
 
 
-def assess(
-    caption: str, evidence: Evidence, judges: Sequence[str] = ("factuality", "acoustic", "faithfulness")
-) -> Assessment:
+DEFAULT_JUDGES = ("factuality", "acoustic", "faithfulness")
+"""Those of `JUDGES` that find hallucinations."""
+
+
+def assess(caption: str, evidence: Evidence, judges: Sequence[str] = DEFAULT_JUDGES) -> Assessment:
     """Ask judges about a caption.
 
     Args:
         caption: any text.
         evidence: what is known about the clip, and what was asked; see `evidence_for`.
-        judges: of `JUDGES` (default: those of hallucination).
+        judges: of `JUDGES` (default: those that find hallucinations).
 
     Raises:
         ValueError: an unknown judge.

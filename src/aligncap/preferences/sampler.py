@@ -122,9 +122,9 @@ class Sampler:
     def _of_batch(self, clips: Sequence[tuple[Row, NDArray[np.float32]]]) -> list[Candidates]:
         import torch
 
+        from aligncap.captions.prompt import speech_clues
         from aligncap.clues import DIMENSIONS, clue_words, measure
         from aligncap.clues.words import BASIC_DIMENSIONS
-        from aligncap.model.prompt import speech_clues
 
         samples = [part for _, part in clips]
         words = [clue_words(measure(part), dimensions=DIMENSIONS) for part in samples]
@@ -150,6 +150,7 @@ class Sampler:
     ) -> list[tuple[int, Candidate]]:
         """(clip, caption), each caption of a clip and an instruction once; still without log-probabilities."""
         from aligncap.captioner.drawing import Draws
+        from aligncap.model.decoding import drawn_by
         from aligncap.model.prefix import pad_inside, run_prefix
 
         plan = self.plan
@@ -167,7 +168,8 @@ class Sampler:
                 options["past_key_values"].batch_repeat_interleave(copies)
                 if temperature:
                     seed = crc32(f"{plan.seed}/{instruction}/{temperature}".encode())
-                    options["chooser"] = Draws(Sampling(temperature, plan.top_p, seed), samples, copies)
+                    draws = Draws(Sampling(temperature, plan.top_p, seed), samples, copies)
+                    options["chooser"] = drawn_by(draws)
                 tokens = self.model.generate(
                     **{name: value[rows] for name, value in prompts.items()},
                     speech=speech.select(rows),

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from aligncap.captions import answer, clue_prompt, instructions_for
 from aligncap.captions.parser import parse_clues
-from aligncap.model.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
+from aligncap.captions.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
 from aligncap.training.data import Clip, TrainingSet, facts, main_label
 from aligncap.training.recipe import CaptionRules
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from aligncap.captions.prompt import DEFAULT_INSTRUCTION
 from aligncap.model.processing import HABITS_FILE
-from aligncap.model.prompt import DEFAULT_INSTRUCTION
 from aligncap.preferences.pairs import read_pairs
 from aligncap.training.data import TrainingSet
 from aligncap.training.examples import Examples

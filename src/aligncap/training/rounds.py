@@ -55,7 +55,8 @@ def run_rounds(recipe: Recipe, split: str) -> Path:
 
 def _make_pairs(recipe: Recipe, split: str, checkpoint: Path, folder: Path, number: int) -> None:
     """Sample and judge; other clips in every round."""
-    from aligncap.captioner.loading import load
+    from aligncap.captioner.loading import locate
+    from aligncap.captioner.torch_loading import load_checkpoint
 
     stage, manifest = recipe.prefer, Path(recipe.manifest)
     rows = list(read_manifest(manifest))
@@ -67,7 +68,7 @@ def _make_pairs(recipe: Recipe, split: str, checkpoint: Path, folder: Path, numb
         task = bar.add_task(f"round {number}: sampling", total=len(chosen), completed=len(file.done))
         todo = [row for row in chosen if row.id not in file.done]
         if todo:
-            loaded = load(checkpoint, dtype="float32")
+            loaded = load_checkpoint(*locate(checkpoint), dtype="float32")
             for clip in Sampler(loaded.model, loaded.processor, plan).sample(todo, manifest.absolute().parent):
                 file.write(clip)
                 bar.advance(task)

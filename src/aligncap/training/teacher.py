@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from aligncap.captions import clue_prompt, main_emotion
+from aligncap.captions.prompt import DEFAULT_INSTRUCTION
 from aligncap.errors import AlignCapError, CheckpointError
 from aligncap.model import AlignCapConfig, AlignCapProcessor, LoraSettings
 from aligncap.model.base import fingerprint, load_language_model, load_tokenizer
 from aligncap.model.lora import TEACHER, add_lora, using_adapter
-from aligncap.model.prompt import DEFAULT_INSTRUCTION
 from aligncap.model.teacher_text import teacher_text
 from aligncap.training.collate import TeacherPrompts
 from aligncap.training.data import TrainingSet, main_label

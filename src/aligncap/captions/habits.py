@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-__all__ = ["Phrases"]
+__all__ = ["Phrases", "agreed"]
 
 _CONTEXT = 4  # tokens that a guess is made from, at most
 _MOST = 5  # tokens guessed at a time
@@ -56,3 +56,17 @@ class Phrases:
             if found := self._next.get(tuple(recent[start:])):
                 return found
         return None
+
+
+def agreed(chosen: Sequence[int], guess: Sequence[int], ends: Sequence[int]) -> list[int]:
+    """The chosen tokens up to the first that was not guessed, or that ends the response.
+
+    Args:
+        chosen: the token that follows on what was written, and one after each guessed token.
+        guess: tokens that were guessed.
+        ends: tokens that end a response.
+    """
+    for place, token in enumerate(chosen):
+        if place == len(guess) or token != guess[place] or token in ends:
+            return list(chosen[: place + 1])
+    raise AssertionError("there is one more choice than guesses")

@@ -1,6 +1,6 @@
 """Guesses follow what responses had in common."""
 
-from aligncap.model.phrases import Phrases
+from aligncap.captions.habits import Phrases
 
 
 def test_goes_on_as_responses_did() -> None:
