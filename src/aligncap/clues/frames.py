@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from aligncap.blas import single_threaded
+
 __all__ = ["F0_MAX_HZ", "F0_MIN_HZ", "HOP_S", "OCTAVE_COST", "Bools", "Floats", "Frames", "analyse"]
 
 F0_MIN_HZ = 60.0
@@ -101,10 +103,11 @@ def analyse(samples: NDArray[np.float32], rate: int) -> Frames:
         block = windows[starts[first : first + _BLOCK]]
         spectrum = np.fft.rfft(block * plan.window, plan.size)
         power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
-        correlation = power[:, : len(plan.correlate)] @ plan.correlate
+        with single_threaded():
+            correlation, bands = power[:, : len(plan.correlate)] @ plan.correlate, power @ plan.bands
         pitch_power = correlation[:, 0]
         normalised = correlation[:, 1:] / np.maximum(pitch_power, 1e-20)[:, None]
-        blocks.append((*_candidates(normalised, plan.lags, rate), pitch_power, *(power @ plan.bands).T))
+        blocks.append((*_candidates(normalised, plan.lags, rate), pitch_power, *bands.T))
     return Frames(*(np.concatenate(part).astype(np.float64) for part in zip(*blocks, strict=True)))
 
 

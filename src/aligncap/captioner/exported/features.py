@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from aligncap.blas import single_threaded
+
 __all__ = ["log_mel"]
 
 
@@ -24,5 +26,7 @@ def log_mel(samples: NDArray[np.float32], filters: NDArray[np.float64], window: 
     frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop][: len(samples) // hop]
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
     power = np.abs(np.fft.rfft(frames * hann)) ** 2
-    decades = np.log10(np.maximum(power @ filters, 1e-10)).T
+    with single_threaded():
+        bands = power @ filters
+    decades = np.log10(np.maximum(bands, 1e-10)).T
     return np.asarray((np.maximum(decades, decades.max() - 8) + 4) / 4, np.float32)
