@@ -1,11 +1,11 @@
 """How fast many recordings are captioned, as clips grow longer, batches larger and threads more.
 
-    python benchmarks/throughput.py --exported EXPORTED_FOLDER --plot docs/images/throughput.svg
+    python benchmarks/throughput.py --exported EXPORTED_FOLDER --plot docs/assets/throughput.svg
 
 Clips are cut from the example recordings (synthetic speech). Measured, after a warm-up: 200 clips of 1 to 10 s by
 `Captioner.stream`, with 1 thread and with 2; clips of one length; batches of one size. RTFx: seconds of audio captioned
-in a second. A cost model, seconds = a · clips + b · seconds of audio, is fitted to the one-length rows by least squares,
-and checked against the 200 clips, which it has not seen.
+in a second. A cost model, seconds = a · clips + b · seconds of audio, is fitted to the one-length rows by least
+squares, and checked against the 200 clips, which it has not seen.
 """
 
 from __future__ import annotations
