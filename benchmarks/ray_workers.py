@@ -7,7 +7,8 @@ Captions copies of the example recordings with the embedded model on the CPU: wi
 at all of ``--threads``, and on a Ray cluster of this machine with one worker and with as many as threads, which are
 shared out. All engines are loaded first and run once uncounted; then each runs once a round, in another order each
 round, and the medians are told, with the slowest and the fastest. The last row is what the process that hands out the
-work does alone: reading and cutting the recordings. Exits with 1 where captions differ.
+work does alone: reading and cutting the recordings. Exits with 1 where captions differ between engines whose processes
+have as many threads (sums of floats depend on their number).
 """
 
 from __future__ import annotations
@@ -47,9 +48,10 @@ def main() -> None:
         seconds = rounds(ways, arguments.rounds, random.Random(arguments.seed))
     print(heading(len(paths), arguments))
     print("\n".join(table(seconds, len(paths))))
-    captions = [value for value in told.values() if value]
-    if any(value != captions[0] for value in captions):
-        sys.exit("the captions differ")
+    for number in {1, arguments.threads}:
+        local, ray = f"local, {counted(arguments.threads // number)}", f"Ray, {counted(number, 'worker')} of "
+        if any(told[local] != value for name, value in told.items() if name.startswith(ray)):
+            sys.exit(f"captions differ: {local} and {ray}…")
 
 
 def copies(folder: Path, count: int) -> list[Path]:
@@ -82,7 +84,7 @@ def engines(
     captioner = aligncap.load(device="cpu", threads=threads)
     local = partial(captioner.stream, batch_size=batch_size)
     ways: dict[str, Callable[[], list[str]]] = {
-        f"local, {count} thread{'s' if count > 1 else ''}": partial(run, local, count) for count in sorted({1, threads})
+        f"local, {counted(count)}": partial(run, local, count) for count in sorted({1, threads})
     }
     load = partial(aligncap.load, "embedded")
     for number in sorted({1, threads}):
@@ -90,9 +92,15 @@ def engines(
         # workers of the others are idle while these are timed
         engine = stack.enter_context(RayEngine(load, {}, batch_size=batch_size, workers=workers))
         assert engine.max_seconds
-        each = f"{workers.threads} thread{'s' if workers.threads != 1 else ''}"
-        ways[f"Ray, {number} worker{'s' if number > 1 else ''} of {each}"] = partial(run, engine, 1)
+        assert workers.threads
+        name = f"Ray, {counted(number, 'worker')} of {counted(workers.threads)}"
+        ways[name] = partial(run, engine, 1)
     return ways | {"reading and cutting alone": decode}
+
+
+def counted(number: int, what: str = "thread") -> str:
+    """``1 thread``, ``2 threads``."""
+    return f"{number} {what}{'s' if number != 1 else ''}"
 
 
 def rounds(ways: dict[str, Callable[[], list[str]]], count: int, chance: random.Random) -> dict[str, list[float]]:

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 __all__ = ["Int8Linear", "has_integer_dot_products", "is_quantised", "quantise"]
 
+_ROWS = 4096
+
 
 class Int8Linear(nn.Module):
     """y = x Wᵀ + b with W and x in 8 bits; for inference.
@@ -42,9 +44,13 @@ class Int8Linear(nn.Module):
     def of(cls, layer: nn.Linear) -> Int8Linear:
         """Quantise a layer."""
         weight = layer.weight.detach().float()
-        scale = weight.abs().amax(1).clamp(min=1e-12) / 127
+        scale = torch.maximum(weight.amax(1), -weight.amin(1)).clamp(min=1e-12) / 127
         bias = None if layer.bias is None else layer.bias.detach().float()
-        return cls((weight / scale[:, None]).round().to(torch.int8), scale, bias)
+        quantised = torch.empty_like(weight, dtype=torch.int8)
+        # by rows: a vocabulary's copies in float32 are what would take the most memory of all loading
+        for rows, steps, out in zip(*(tensor.split(_ROWS) for tensor in (weight, scale, quantised)), strict=True):
+            out.copy_((rows / steps[:, None]).round_())
+        return cls(quantised, scale, bias)
 
     @classmethod
     def joined(cls, layers: Sequence[Int8Linear]) -> Int8Linear:
