@@ -2,7 +2,8 @@
 
 Tolerances: losses to 1e-4 of their size (float32 sums in another order), weights to 2e-4 (Adam divides by the root of
 a gradient's mean square, which turns the rounding of tiny gradients into steps); what is computed in the same order
-must agree far better.
+must agree far better, but for the last bits of sums, which an attention's key bias, whose gradient is nothing but
+rounding, shows most.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from training_data import Train
 from aligncap.training.examples import Windows
 
 NO_DROPOUT = "model.bridge.dropout=0.0"
+RESUMED = {"rtol": 1e-6, "atol": 1e-5}
 
 
 def assert_same(ours: Path, theirs: Path, rtol: float = 1e-4, atol: float = 2e-4) -> None:
@@ -104,7 +106,7 @@ def test_a_run_killed_at_a_random_step_goes_on_as_if_nothing_had_been(
     done = train("align", *arguments)
     assert done.code == 0, f"killed before micro-step {micro_step}: {done.err}"
     assert f"going on from {tmp_path / 'align' / 'checkpoint-'}" in done.err
-    assert_same(tmp_path, whole, rtol=1e-6, atol=1e-7)
+    assert_same(tmp_path, whole, **RESUMED)
 
 
 def test_a_signal_saves_and_a_torn_checkpoint_is_skipped(
@@ -130,7 +132,7 @@ def test_a_signal_saves_and_a_torn_checkpoint_is_skipped(
     done = train("align", *arguments)
     assert f"skipped {last}: torn: optimizer.pt is not what was written" in done.err
     assert "going on from" in done.err
-    assert_same(tmp_path, uninterrupted, rtol=1e-6, atol=1e-7)
+    assert_same(tmp_path, uninterrupted, **RESUMED)
 
 
 def test_a_foreign_checkpoint_is_skipped(train: Train, uninterrupted: Path, tmp_path: Path) -> None:
@@ -142,4 +144,4 @@ def test_a_foreign_checkpoint_is_skipped(train: Train, uninterrupted: Path, tmp_
     done = train("align", f"base={uninterrupted}", f"output={tmp_path}")
     assert f"skipped {foreign}: foreign" in done.err
     assert "going on" not in done.err
-    assert_same(tmp_path, uninterrupted, rtol=1e-6, atol=1e-7)
+    assert_same(tmp_path, uninterrupted, **RESUMED)
