@@ -52,6 +52,33 @@ def test_what_is_exaggerated_stays_the_same_emotion() -> None:
     assert spoil("strength_exaggerated", "sad", "Name the emotion in a single word.") is None
 
 
+def test_an_emotion_is_told_again_in_the_place_of_the_voice_or_at_the_end() -> None:
+    voiced, silent = "The speaker sounds afraid, and the pitch is high.", "There is fear in the voice."
+    for seed in range(10):
+        for caption in (voiced, silent):
+            spoilt = spoil("emotion_repeated", caption, seed=seed)
+            assert spoilt is not None
+            told = [claim.target for claim in find_claims(spoilt.caption) if claim.kind == "emotion"]
+            assert told == ["fear", "fear"]
+            assert not levels(spoilt.caption)
+            assert spoilt.caption.startswith(caption.removesuffix(".").partition(", and")[0] + ", and ")
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "The pitch is high, and the speaker sounds afraid.",  # nothing of the voice at the end
+        "The speaker sounds sad, and the tone is sad.",  # told twice already
+        "The speaker sounds afraid, and the room is large.",
+        "The speaker does not sound sad.",
+        "The pitch is high.",
+        "sad",
+    ],
+)
+def test_what_tells_no_emotion_once_is_not_told_again(caption: str) -> None:
+    assert spoil("emotion_repeated", caption) is None
+
+
 def test_the_transcript_leaks_beside_the_caption() -> None:
     for seed in range(6):
         spoilt = spoil("transcript_leaked", seed=seed, transcript="Where have you been all day?")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Draws"]
 
-_LIKELIEST = 256
+_DEPTHS = (1e-3, 1e-6, 0.0)  # of the likeliest token's probability; deeper only where the draw may fall there
 
 
 class Draws:
@@ -68,16 +68,17 @@ def _drawn(scores: NDArray[np.float32], chance: float, top_p: float) -> int:
     Curious Case of Neural Text Degeneration"). It is small, and found without sorting the vocabulary.
     """
     likely = np.exp(scores - scores.max())
-    whole = likely.sum()
-    for count in (min(_LIKELIEST, len(scores)), len(scores)):  # all, only where that is not enough
-        places = np.argpartition(-likely, count - 1)[:count]
+    whole = likely.sum(dtype=np.float64)
+    for least in _DEPTHS:
+        places = np.flatnonzero(likely >= least)
         places = places[np.lexsort((places, -likely[places]))]
         shares = likely[places].astype(np.float64) / whole
         kept = shares.cumsum() - shares < top_p
-        if not kept[-1]:
+        below = (shares * kept).cumsum()
+        mass = 1.0 if top_p >= 1 else below[-1]  # of the nucleus
+        if not kept[-1] or (top_p >= 1 and chance < below[-1]):
             break
-    below = (shares * kept).cumsum()
-    rank = int(np.searchsorted(below, chance * below[-1], side="right"))
+    rank = int(np.searchsorted(below, chance * mass, side="right"))
     return int(places[min(rank, int(kept.sum()) - 1)])
 
 

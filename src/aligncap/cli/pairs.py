@@ -219,8 +219,8 @@ def build(
     the split zero_shot.
 
     \b
-    Kinds of hard negatives: label_swapped, clue_inverted, strength_exaggerated, transcript_leaked,
-    instruction_ignored, form_broken.
+    Kinds of hard negatives: label_swapped, clue_inverted, strength_exaggerated, emotion_repeated,
+    transcript_leaked, instruction_ignored, form_broken.
 
     \b
     Examples:

@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["SURE", "BuildRules", "Builder"]
 
 SURE: Mapping[str, float] = MappingProxyType(
-    {"strength_exaggerated": 0.3, "transcript_leaked": 0.5, "instruction_ignored": 0.5, "form_broken": 0.5}
+    {
+        "strength_exaggerated": 0.3,
+        "emotion_repeated": 0.3,
+        "transcript_leaked": 0.5,
+        "instruction_ignored": 0.5,
+        "form_broken": 0.5,
+    }
 )
 """Kind of hard negative → its least margin: it is bad by how it was made, whether the judges see it or not.
 

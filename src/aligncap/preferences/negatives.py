@@ -30,6 +30,7 @@ _GRADED = ("feeling", "tone", "noun", "manner")
 _VOICE_SLOTS = ("attribute", "speaks_how", "has", "clause", "the", "literary", "clinical")
 _LEAK_WORDS = 12
 _TRIES = 6
+_LAST_CLAUSE = re.compile(r"(?P<head>[^.;]+?)(?:(?:, and|;) (?P<last>[^.,;]+))?\.")
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,30 @@ def _strength_exaggerated(good: Good, rng: np.random.Generator) -> tuple[str, st
     return None
 
 
+def _emotion_repeated(good: Good, rng: np.random.Generator) -> tuple[str, str] | None:
+    """The emotion told again, in the place of a last clause that is about the voice alone; else added at the end."""
+    claims = find_claims(good.caption)
+    told = [claim for claim in claims if claim.kind == "emotion"]
+    if len(told) != 1 or told[0].negated or told[0].target not in _lexicon("emotions"):
+        return None
+    parts = _LAST_CLAUSE.fullmatch(good.caption)
+    if parts is None:
+        return None
+    head, last = parts["head"], parts["last"]
+    of_voice = any(claim.kind == "acoustic" and claim.start >= parts.start("last") for claim in claims)
+    if last and (told[0].end > len(head) or not of_voice):
+        return None
+    templates: list[str] = _data()["repetitions"]
+    words = _lexicon("emotions")[told[0].target]
+    for _ in range(_TRIES):
+        slots = {slot: _one(words[slot, "normal"], rng) for slot in ("tone", "feeling")}
+        text = _articles(f"{head}, and {_one(templates, rng).format(**slots)}.")
+        again = [claim.target for claim in find_claims(text) if claim.kind == "emotion"]
+        if again == [told[0].target] * 2 and _as_formed(text, good):
+            return text, f"{told[0].target} is told twice"
+    return None
+
+
 def _transcript_leaked(good: Good, rng: np.random.Generator) -> tuple[str, str] | None:
     """The words of the clip beside the caption."""
     words = good.transcript.split()[:_LEAK_WORDS]
@@ -180,6 +205,10 @@ def _form_broken(good: Good, rng: np.random.Generator) -> tuple[str, str] | None
             return " ".join([*words[:start], *mixed, *words[start + 5 :]]) + ".", "words out of order"
 
 
+def _one(choices: Sequence[str], rng: np.random.Generator) -> str:
+    return choices[int(rng.integers(len(choices)))]
+
+
 def _as_formed(text: str, good: Good) -> bool:
     """Whether a text has the form that was asked for, or the good caption has it no more than the text."""
     form = INSTRUCTIONS.get(good.instruction, "caption")
@@ -191,6 +220,7 @@ KINDS: Mapping[str, Callable[[Good, Any], tuple[str, str] | None]] = MappingProx
         "label_swapped": _label_swapped,
         "clue_inverted": _clue_inverted,
         "strength_exaggerated": _strength_exaggerated,
+        "emotion_repeated": _emotion_repeated,
         "transcript_leaked": _transcript_leaked,
         "instruction_ignored": _instruction_ignored,
         "form_broken": _form_broken,
