@@ -236,7 +236,7 @@ def compare(folder: Path) -> list[str]:
 class Instant:
     """Stands in for the captioner: reads ahead as it does, and answers at once."""
 
-    model = types.SimpleNamespace(config=types.SimpleNamespace(max_seconds=10.0))
+    max_seconds = 10.0
 
     def stream(self, clips: Iterable[Any], *, batch_size: int, **_: object) -> Iterator[Any]:
         """One result for each stretch."""
