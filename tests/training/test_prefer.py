@@ -128,6 +128,12 @@ def test_the_chosen_captions_gain_on_the_rejected_ones(preferred: Path) -> None:
         assert point["loss"] == pytest.approx(point["preference"] + 0.2 * point["nll"], rel=1e-5)
 
 
+def test_only_clips_with_pairs_are_heard(preferred: Path) -> None:
+    facts = [json.loads(path.read_text()) for path in (preferred / "features").glob("*/*.json")]
+    lengths = [len(fact["lengths"]) for fact in facts if "lengths" in fact]
+    assert sum(lengths) == len({pair.id for pair in some_pairs()})
+
+
 def test_the_loss_is_told_by_kind(preferred: Path) -> None:
     for point in log_of(preferred):
         kinds = [point["loss/emotion"], point["loss/label_swapped"]]

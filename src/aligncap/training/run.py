@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from aligncap.errors import AlignCapError
 from aligncap.model.configuration import EMOTIONS
+from aligncap.preferences.pairs import read_pairs
 from aligncap.training.align import align, build_model
 from aligncap.training.data import Clip, TrainingSet, balance, label_sets, main_label, read_manifest
 from aligncap.training.examples import has_captions
@@ -168,7 +169,7 @@ class Run:
         checkpoint = self.output / "preferred"
 
         def work(folder: Path) -> None:
-            model = prefer(recipe, self.data(self.split), folder, key_hash(key))
+            model = prefer(recipe, self._paired(), folder, key_hash(key))
             if is_main_process():
                 model.save_pretrained(checkpoint, dtype=torch.float16)
                 write_habits(checkpoint, chosen_captions(Path(recipe.prefer.pairs)))
@@ -176,6 +177,13 @@ class Run:
 
         self._once("prefer", key, ("done",), work)
         return checkpoint
+
+    def _paired(self) -> TrainingSet:
+        """Features of the clips that pairs are about; no others are needed."""
+        path = Path(self.recipe.prefer.pairs)
+        pairs = read_pairs(path, on_problem=lambda line: None) if path.is_file() else ()  # `prefer` tells what is wrong
+        wanted = {pair.id for pair in pairs}
+        return training_set([clip for clip in self.clips if clip.id in wanted], self.recipe, self.split)
 
     def _once(self, stage: str, key: dict[str, object], results: tuple[str, ...], work: Callable[[Path], None]) -> Path:
         """Run a stage unless its results are there; processes other than the first wait for them."""
