@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aligncap.captioner import Captioner, Sampling
-from aligncap.captioner.drawing import Draws, _seed
+from aligncap.captioner.drawing import Draws, _drawn, _seed
 from aligncap.captioner.sampling import VARIED
 
 pytestmark = pytest.mark.usefixtures("short_captions")
@@ -145,6 +145,21 @@ def test_a_wide_nucleus() -> None:
     assert found.min() >= smallest
     expected = shares[shares >= smallest]
     assert float(found.mean()) == pytest.approx(float((expected**2).sum() / expected.sum()), rel=0.05)
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.999, 0.9, 0.3])
+@pytest.mark.parametrize("spread", [0.1, 2.0, 8.0, 30.0])
+def test_what_is_drawn_is_what_sorting_the_vocabulary_would_draw(spread: float, top_p: float) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        scores = (rng.normal(size=2000) * spread).astype(np.float32)
+        order = np.argsort(-scores)
+        shares = np.exp(scores[order].astype(np.float64) - scores.max())
+        shares /= shares.sum()
+        below = (shares * (shares.cumsum() - shares < top_p)).cumsum()
+        for chance in rng.random(20):
+            expected = order[np.searchsorted(below, chance * below[-1], side="right")]  # rounding may take a neighbour
+            assert scores[_drawn(scores, chance, top_p)] == pytest.approx(scores[expected], abs=1e-3)
 
 
 @pytest.mark.parametrize(
