@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from fake import Fake, sound
@@ -28,18 +29,17 @@ def form(data: bytes) -> bytes:
 
 
 def raw(port: int, head: str, *parts: bytes) -> bytes:
-    """Send bytes as they are, and read till the end."""
+    """Send bytes as they are, and read till the end; what was answered too, where the server ends it while we send."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         lines = f"POST /v1/captions HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n{head}\r\n"
         connection.sendall(lines.encode() + b"\r\n")
         received = b""
-        try:
+        with suppress(ConnectionError, TimeoutError):
             for part in parts:
                 connection.sendall(part)
+        with suppress(ConnectionError, TimeoutError):
             while block := connection.recv(65536):
                 received += block
-        except (ConnectionError, TimeoutError):
-            pass
         return received
 
 
