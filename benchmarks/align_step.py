@@ -71,6 +71,8 @@ def random_model(arguments: argparse.Namespace) -> Any:
     torch.manual_seed(arguments.seed)
     config = LlamaConfig(**SHAPES[arguments.shape])
     model: Any = LlamaForCausalLM(config).to(getattr(torch, arguments.dtype)).to(arguments.device)
+    if model.dtype == torch.bfloat16 and model.device.type == "cpu":
+        model.set_attn_implementation("eager")  # as in training (aligncap.training.stage); all ways are faster with it
     model.requires_grad_(False)
     add_lora(model, LoraSettings(rank=16, alpha=32, dropout=0.0))
     return model

@@ -32,6 +32,13 @@ from aligncap.evaluation.hallucination import evidence_of, judge
 from aligncap.training.data import Clip
 
 FACTUALITY = ("emotion", "no_emotion", "voice_unsupported", "voice_opposite")
+HEAD = (
+    "| model | captions | macro recall | emotion wrong | none named | voice not measured | voice contrary | "
+    "unfaithful | sides of the voice told | emotion told twice | in the same word | distinct captions | "
+    "distinct-2 | words |",
+    "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+)
+Voices = dict[str, list[tuple[str, str]]]
 HOW = {"greedy": Sampling(temperature=0), "beginning drawn": VARIED, "T = 1": Sampling(temperature=1.0, top_p=1.0)}
 
 
@@ -50,59 +57,69 @@ def main() -> None:
     lines = [
         f"{len(clips)} clips of dev; {date.today().isoformat()}, {machine()}, seed 0; captions not verified.",
         "",
-        "| model | captions | macro recall | emotion wrong | none named | voice not measured | voice contrary | "
-        "unfaithful | sides of the voice told | emotion told twice | in the same word | distinct captions | "
-        "distinct-2 | words |",
-        "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        *HEAD,
     ]
     for given in arguments.checkpoint:
         name, _, checkpoint = given.rpartition("=")
         texts = captions_of(name or checkpoint, checkpoint, clips, arguments.output)
-        lines += [row(name or checkpoint, how, texts[how], clips, voices) for how in HOW]
+        lines += [row(name or checkpoint, how, [texts[how]], clips, voices) for how in HOW]
     text = "\n".join(lines) + "\n"
     print(text)
     if arguments.markdown:
         arguments.markdown.write_text(text)
 
 
-def captions_of(name: str, checkpoint: str, clips: Sequence[Clip], output: Path) -> dict[str, list[str]]:
+def captions_of(
+    name: str, checkpoint: str, clips: Sequence[Clip], output: Path, ways: Sequence[str] = tuple(HOW)
+) -> dict[str, list[str]]:
     """Captions of the clips, for each way to write them; kept in a file for each checkpoint."""
     path = output / f"{name}.json"
     kept: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.is_file() else {}
-    missing = [how for how in HOW if any(clip.id not in kept.get(how, {}) for clip in clips)]
+    missing = [how for how in ways if any(clip.id not in kept.get(how, {}) for clip in clips)]
     if missing:
         captioner = aligncap.load(checkpoint, dtype="float32")
         for how in missing:
             sampling = HOW[how]
             kept[how] = {clip.id: text for clip, text in zip(clips, captioned(captioner, clips, sampling), strict=True)}
         path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
-    return {how: [kept[how][clip.id] for clip in clips] for how in HOW}
+    return {how: [kept[how][clip.id] for clip in clips] for how in ways}
 
 
-def row(
-    name: str, how: str, texts: Sequence[str], clips: Sequence[Clip], voices: dict[str, list[tuple[str, str]]]
-) -> str:
-    """One line of the table."""
-    judged = [
+def findings(texts: Sequence[str], clips: Sequence[Clip], voices: Voices) -> list[set[str]]:
+    """What is hallucinated in each caption, as types."""
+    return [
         {finding.type for finding in judge(text, evidence_of(clip.row, voices[clip.id]))}
         for text, clip in zip(texts, clips, strict=True)
     ]
-    shares = [np.mean([kind in types for types in judged]) for kind in FACTUALITY]
-    shares.append(np.mean([bool(types - set(FACTUALITY)) for types in judged]))
-    sides = np.mean([len({c.category for c in find_claims(text) if c.kind == "acoustic"}) for text in texts])
+
+
+def row(
+    name: str, how: str, seeds: Sequence[Sequence[str]], clips: Sequence[Clip], voices: Voices, split: str = "dev"
+) -> str:
+    """One line of the table, of captions of the split's clips; means over seeds."""
+    cells = [str(recall([dict(zip((c.id for c in clips), texts, strict=True)) for texts in seeds], clips, split))]
+    columns = [numbers(texts, clips, voices) for texts in seeds]
+    for index, digits in enumerate((3, 3, 3, 3, 3, 2, 3, 3, 3, 3, 1)):
+        cells.append(f"{np.mean([column[index] for column in columns]):.{digits}f}")
+    return f"| {name} | {how} | {' | '.join(cells)} |"
+
+
+def numbers(texts: Sequence[str], clips: Sequence[Clip], voices: Voices) -> list[float]:
+    """The columns after the recall."""
+    judged = findings(texts, clips, voices)
+    sides = [len({c.category for c in find_claims(text) if c.kind == "acoustic"}) for text in texts]
     words = [text.lower().split() for text in texts]
     pairs = [pair for found in words for pair in pairwise(found)]
-    cells = [
-        str(recall([{clip.id: text for clip, text in zip(clips, texts, strict=True)}], clips, "dev")),
-        *(f"{share:.3f}" for share in shares),
-        f"{sides:.2f}",
-        f"{np.mean([repeats(text, 'target') for text in texts]):.3f}",
-        f"{np.mean([repeats(text, 'text') for text in texts]):.3f}",
-        f"{len(set(texts)) / len(texts):.3f}",
-        f"{len(set(pairs)) / len(pairs):.3f}",
-        f"{np.mean([len(found) for found in words]):.1f}",
+    return [
+        *(float(np.mean([kind in types for types in judged])) for kind in FACTUALITY),
+        float(np.mean([bool(types - set(FACTUALITY)) for types in judged])),
+        float(np.mean(sides)),
+        float(np.mean([repeats(text, "target") for text in texts])),
+        float(np.mean([repeats(text, "text") for text in texts])),
+        len(set(texts)) / len(texts),
+        len(set(pairs)) / max(len(pairs), 1),
+        float(np.mean([len(found) for found in words])),
     ]
-    return f"| {name} | {how} | {' | '.join(cells)} |"
 
 
 def repeats(caption: str, what: str) -> bool:

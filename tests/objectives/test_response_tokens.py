@@ -98,10 +98,12 @@ def test_log_probability_of_each_response() -> None:
         assert lengths.tolist() == [4, 2]
 
 
-def test_gradient_of_log_probabilities() -> None:
+@pytest.mark.parametrize("trained", [True, False], ids=["trained head", "frozen head"])
+def test_gradient_of_log_probabilities(trained: bool) -> None:
+    """A sum weighs each of its tokens by another gradient from above: a pair loss does."""
     torch.manual_seed(0)
     hidden = torch.randn(2, 7, 3, dtype=torch.float64, requires_grad=True)
-    head = torch.randn(10, 3, dtype=torch.float64, requires_grad=True)
+    head = torch.randn(10, 3, dtype=torch.float64, requires_grad=trained)
 
     def sums(hidden: Tensor, head: Tensor) -> Tensor:
         states, targets = gather(hidden, LABELS)

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from aligncap.objectives.tokens import Reduction, as_float, checked_reduction, in_chunks, nll
+from aligncap.objectives.tokens import Reduction, as_float, by_rows, checked_reduction, nll
 
 __all__ = ["Divergence", "align_loss_from_hidden", "distillation"]
 
@@ -70,8 +70,10 @@ def distillation(
         raise ValueError(f"temperature is {temperature}; it must be above 0")
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k is {top_k}; it must be at least 1, or None for the whole vocabulary")
-    student = (as_float(student_logits) / temperature).log_softmax(-1)
-    teacher = (as_float(teacher_logits.detach()) / temperature).log_softmax(-1)
+    student, teacher = as_float(student_logits), as_float(teacher_logits.detach())
+    if temperature != 1:
+        student, teacher = student / temperature, teacher / temperature
+    student, teacher = student.log_softmax(-1), teacher.log_softmax(-1)
     if top_k is not None and top_k < teacher.shape[-1]:
         kept = teacher.topk(top_k, -1).indices
         student, teacher = _with_rest(student, kept), _with_rest(teacher, kept)
@@ -107,8 +109,9 @@ def align_loss_from_hidden(
 ) -> tuple[Tensor, Tensor]:
     """`distillation` and `nll` from hidden states, without ever holding all logits.
 
-    The head is run on ``chunk`` tokens at a time, and run again in the backward pass: the memory beyond the inputs
-    is that of one chunk's logits. Values and gradients are those of the plain functions on all logits.
+    The head is run on ``chunk`` tokens at a time (see `by_rows`): the memory beyond the inputs is that of one chunk's
+    logits and of two gradients of the hidden states. Values and gradients are those of the plain functions on all
+    logits; where the head is frozen there are no second derivatives.
 
     Args:
         student_hidden: (N, width), from `gather`.
@@ -141,26 +144,35 @@ def align_loss_from_hidden(
     teacher_head = (head_weight if teacher_head_weight is None else teacher_head_weight).detach().contiguous()
     shared = min(len(head), len(teacher_head))
 
-    def losses(student: Tensor, teacher: Tensor | None, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    def losses(student: Tensor, teacher: Tensor | None, wanted: Tensor) -> tuple[Tensor, ...]:
         logits = as_float(linear(student.to(head.dtype), head))
-        kd = ce = logits[:0].sum()
-        if lambda_ce:
-            ce = nll(logits, wanted)
+        parts = []
         if lambda_kd and teacher is not None:
             taught = linear(teacher.detach().to(teacher_head.dtype), teacher_head)
-            kd = distillation(
-                logits[:, :shared],
-                taught[:, :shared],
-                divergence=divergence,
-                beta=beta,
-                temperature=temperature,
-                top_k=top_k,
+            parts.append(
+                distillation(
+                    logits[:, :shared],
+                    taught[:, :shared],
+                    divergence=divergence,
+                    beta=beta,
+                    temperature=temperature,
+                    top_k=top_k,
+                    reduction="none",
+                )
             )
-        return kd, ce
+        if lambda_ce:
+            parts.append(nll(logits, wanted, "none"))
+        return tuple(parts)
 
-    parts = in_chunks(losses, chunk, student_hidden, teacher_hidden, targets)
-    kd, ce = (torch.stack(part).sum() for part in zip(*parts, strict=True))
-    return kd, ce
+    if not (lambda_kd or lambda_ce):
+        none = as_float(student_hidden[:0].sum())
+        return none, none
+    sums = [rows.sum() for rows in by_rows(losses, chunk, head, student_hidden, teacher_hidden, targets)]
+    if not lambda_ce:
+        sums.append(as_float(student_hidden[:0].sum()))  # 0 that takes part in the graph
+    if not lambda_kd:
+        sums.insert(0, as_float(student_hidden[:0].sum()))
+    return sums[0], sums[1]
 
 
 def _kl(p: Tensor, q: Tensor) -> Tensor:

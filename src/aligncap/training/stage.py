@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch.utils.data import Dataset
 from transformers import TrainerCallback
 
@@ -65,6 +66,9 @@ def run_stage(
     callbacks = [bar, *more, stop, *reporters(stage.report_to)]
     if stage.gradient_checkpointing:
         network.language_model.gradient_checkpointing_enable({"use_reentrant": False})
+    language_model = getattr(network, "language_model", None)
+    if language_model is not None and language_model.dtype == torch.bfloat16 and language_model.device.type == "cpu":
+        language_model.set_attn_implementation("eager")  # PyTorch's fused attention is many times slower there
     trainer = trainer_class(network, stage, folder, data, collate, weights, rates, key, seed, callbacks)
     try:
         with stop.listening():
