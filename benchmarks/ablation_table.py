@@ -9,10 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from aligncap.captions import Facts, answer
+from aligncap.captions.prompt import DEFAULT_INSTRUCTION
 from aligncap.evaluation import caption_label
+from aligncap.evaluation.emotion import group_scores, read_caption, true_groups
 from aligncap.evaluation.hallucination import evidence_of, grounding, judge
-from aligncap.metrics import Interval, macro_recall
-from aligncap.training.data import Clip
+from aligncap.evaluation.sentence_encoder import SentenceEncoder
+from aligncap.metrics import Interval, macro_recall, similarity
+from aligncap.training.data import Clip, main_label
 
 RESAMPLES = 1000
 FEWEST_SPEAKERS = 5
@@ -33,11 +37,12 @@ def tables(output: Path, names: Sequence[str], clips: Sequence[Clip], voices: di
         lines.append(f"| {name} | {len(seeds)} | {' | '.join(cells)} | {' | '.join(numbers)} |")
     lines += [
         "",
-        "| system | emotion contradicts the label | voice claims | agree | by chance | contradict | by chance | "
-        "other hallucinations | distinct captions |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| system | emotion wheel | similarity | emotion contradicts the label | voice claims | agree | by chance | "
+        "contradict | by chance | other hallucinations | distinct captions |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    lines += [_hallucination_row(name, seeds[0], clips, voices) for name, seeds in arms.items()]
+    near = Similarity(clips, voices)
+    lines += [_hallucination_row(name, seeds, clips, voices, near) for name, seeds in arms.items()]
     lines += _differences(arms, clips)
     return "\n".join(lines)
 
@@ -92,21 +97,49 @@ def _differences(arms: dict[str, list[dict[str, str]]], clips: Sequence[Clip]) -
     return lines if len(lines) > 3 else []
 
 
+class Similarity:
+    """To three captions that the grammar writes of each clip's label and measured voice."""
+
+    def __init__(self, clips: Sequence[Clip], voices: dict[str, list[tuple[str, str]]]) -> None:
+        rng = np.random.default_rng(0)
+        self._encoder = SentenceEncoder()
+        self._references = []
+        for clip in clips:
+            facts = Facts(((str(main_label(clip)), 1.0),), voice=tuple(voices[clip.id]))
+            self._references.append(self._encoder.encode([answer(facts, DEFAULT_INSTRUCTION, rng) for _ in range(3)]))
+
+    def __call__(self, texts: Sequence[str]) -> float:
+        return similarity(self._encoder.encode(texts), self._references).corpus
+
+
 def _hallucination_row(
-    name: str, captions: dict[str, str], clips: Sequence[Clip], voices: dict[str, list[tuple[str, str]]]
+    name: str,
+    seeds: Sequence[dict[str, str]],
+    clips: Sequence[Clip],
+    voices: dict[str, list[tuple[str, str]]],
+    near: Similarity,
 ) -> str:
+    """Of the captions of all seeds together; distinct captions: mean over seeds."""
+    arms = [[captions[clip.id] for clip in clips] for captions in seeds]
+    texts, clips = [text for arm in arms for text in arm], list(clips) * len(arms)
     speakers = [f"{clip.corpus}/{clip.speaker}" for clip in clips]
-    texts = [captions[clip.id] for clip in clips]
     findings = [judge(text, evidence_of(clip.row, voices[clip.id])) for text, clip in zip(texts, clips, strict=True)]
     emotion = np.mean([any(found.type == "emotion" for found in several) for several in findings])
     others = np.mean([any(found.type not in ("emotion", "acoustic", "no_emotion") for found in x) for x in findings])
+    wheel = np.mean(
+        [
+            group_scores(read_caption(text).groups(), true_groups(str(main_label(clip)), clip.row.votes))[0]
+            for text, clip in zip(texts, clips, strict=True)
+        ]
+    )
     told = grounding(texts, [voices[clip.id] for clip in clips], speakers).get("all")
     voice = (
         f"{told.claims} | {told.agree} | {told.chance:.3f} | {told.contradict.value:.3f} | {told.chance_contradict:.3f}"
         if told
         else "0 | | | |"
     )
-    return f"| {name} | {emotion:.3f} | {voice} | {others:.3f} | {len(set(texts)) / len(texts):.3f} |"
+    cells = f"{wheel:.3f} | {np.mean([near(arm) for arm in arms]):.3f} | {emotion:.3f} | {voice} | {others:.3f}"
+    return f"| {name} | {cells} | {np.mean([len(set(arm)) / len(arm) for arm in arms]):.3f} |"
 
 
 def _captions(output: Path, name: str) -> list[dict[str, str]]:
