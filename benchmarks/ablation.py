@@ -66,6 +66,7 @@ ARMS = {
     "without frame dropout": ["align.frame_dropout=0"],
     "CE only, no clue prompt": ["captions.clue_share=0", "align.lambda_kd=0"],
     "reverse KD + CE": ["align.divergence=reverse"],
+    "KD of a sharpened teacher": ["align.lambda_ce=0", "align.teacher_temperature=0.5"],
     "KD at T=0.7 + CE": ["align.temperature=0.7"],
     "KD + CE, 20 % of captions": ["captions.clips=0.2"],
     "CE only, 20 % of captions": ["captions.clips=0.2", "align.lambda_kd=0"],
@@ -178,7 +179,9 @@ def captioned(captioner: TorchCaptioner, clips: Sequence[Clip], sampling: Sampli
 @torch.no_grad()
 def divergence(recipe: Recipe, run: Run, captioner: TorchCaptioner, count: int = 64) -> float:
     """KL of the student from the teacher, a response token, on the captions of dev clips, prompted as at inference."""
-    stage = replace(recipe.align, lambda_kd=1.0, divergence="forward", temperature=1.0, top_k=0)
+    stage = replace(
+        recipe.align, lambda_kd=1.0, divergence="forward", temperature=1.0, teacher_temperature=1.0, top_k=0
+    )
     teacher = load_teacher(recipe, Path(recipe.base) / "teacher", captioner.model.language_model)
     data = run.data("dev").select(run.captioned("dev"))
     heard = [captioner.model.hear_states(*pad_states([states])) for states in data.states]

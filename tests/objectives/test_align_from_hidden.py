@@ -18,6 +18,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"divergence": "reverse"},
     {"divergence": "js", "beta": 0.2, "temperature": 2.0},
     {"top_k": 3, "temperature": 0.7},
+    {"teacher_temperature": 0.5},
 ]
 EVERY = pytest.mark.parametrize("options", OPTIONS, ids=str)
 

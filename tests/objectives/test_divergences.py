@@ -160,6 +160,14 @@ def test_the_squared_temperature_keeps_the_loss_in_size(kind: Divergence) -> Non
         torch.testing.assert_close(loss, expected, rtol=0.02, atol=0)
 
 
+@EVERY
+def test_a_sharpened_teacher_is_one_of_larger_logits(options: dict[str, Any]) -> None:
+    student, teacher = pair()
+    sharpened = distillation(student, teacher, teacher_temperature=0.5, **options)
+    torch.testing.assert_close(sharpened, distillation(student, 2 * teacher, **options))
+    assert not torch.isclose(sharpened, distillation(student, teacher, **options))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @settings(deadline=None, max_examples=25)
 @given(seed=SEEDS, top_k=st.integers(1, 12))
@@ -209,6 +217,7 @@ def test_half_precision_is_computed_in_single() -> None:
         ({"divergence": "js", "beta": 1.0}, "beta is 1.0"),
         ({"temperature": 0.0}, "temperature is 0.0"),
         ({"temperature": math.nan}, "temperature is nan"),
+        ({"teacher_temperature": 0.0}, "teacher_temperature is 0.0"),
         ({"top_k": 0}, "top_k is 0"),
         ({"reduction": "mean"}, "reduction is 'mean'"),
     ],

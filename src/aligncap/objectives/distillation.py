@@ -40,6 +40,7 @@ def distillation(
     divergence: Divergence = "forward",
     beta: float = 0.5,
     temperature: float = 1.0,
+    teacher_temperature: float = 1.0,
     top_k: int | None = None,
     reduction: Reduction = "sum",
 ) -> Tensor:
@@ -55,6 +56,8 @@ def distillation(
         divergence: "forward" KL(teacher, student), "reverse" KL(student, teacher), or "js".
         beta: the teacher's weight in the mixture of "js", in (0, 1).
         temperature: both distributions are softened by it; the loss is multiplied by its square. Above 0.
+        teacher_temperature: the teacher's logits are divided by it beforehand. Below 1 the student learns a teacher
+            that is surer of itself, without the tail of tokens that it would seldom write. Above 0.
         top_k: number of the teacher's tokens to keep; None for all.
         reduction: "sum" or "none".
 
@@ -66,13 +69,16 @@ def distillation(
     """
     if student_logits.shape != teacher_logits.shape:
         raise ValueError(f"student {tuple(student_logits.shape)} and teacher {tuple(teacher_logits.shape)} differ")
-    if not (temperature > 0 and math.isfinite(temperature)):
-        raise ValueError(f"temperature is {temperature}; it must be above 0")
+    for name, value in (("temperature", temperature), ("teacher_temperature", teacher_temperature)):
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{name} is {value}; it must be above 0")
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k is {top_k}; it must be at least 1, or None for the whole vocabulary")
     student, teacher = as_float(student_logits), as_float(teacher_logits.detach())
     if temperature != 1:
-        student, teacher = student / temperature, teacher / temperature
+        student = student / temperature
+    if temperature * teacher_temperature != 1:
+        teacher = teacher / (temperature * teacher_temperature)
     student, teacher = student.log_softmax(-1), teacher.log_softmax(-1)
     if top_k is not None and top_k < teacher.shape[-1]:
         kept = teacher.topk(top_k, -1).indices
@@ -103,6 +109,7 @@ def align_loss_from_hidden(
     divergence: Divergence = "forward",
     beta: float = 0.5,
     temperature: float = 1.0,
+    teacher_temperature: float = 1.0,
     top_k: int | None = None,
     teacher_head_weight: Tensor | None = None,
     chunk: int = 128,
@@ -123,6 +130,7 @@ def align_loss_from_hidden(
         divergence: see `distillation`.
         beta: see `distillation`.
         temperature: see `distillation`.
+        teacher_temperature: see `distillation`.
         top_k: see `distillation`.
         teacher_head_weight: (vocabulary, teacher's width) of a teacher that is another model; None: the same head.
             Where the two vocabularies are padded to different sizes, the tokens that both have are compared.
@@ -156,6 +164,7 @@ def align_loss_from_hidden(
                     divergence=divergence,
                     beta=beta,
                     temperature=temperature,
+                    teacher_temperature=teacher_temperature,
                     top_k=top_k,
                     reduction="none",
                 )

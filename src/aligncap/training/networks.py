@@ -155,6 +155,7 @@ class Student(nn.Module):
             divergence=stage.divergence,  # type: ignore[arg-type]
             beta=stage.beta,
             temperature=stage.temperature,
+            teacher_temperature=stage.teacher_temperature,
             top_k=stage.top_k or None,
             teacher_head_weight=self.teacher_head,
         )

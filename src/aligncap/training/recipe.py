@@ -202,6 +202,7 @@ class AlignStage(Optimisation):
         divergence: ``forward`` KL(teacher, student), ``reverse``, or ``js``.
         beta: the teacher's weight in the mixture of ``js``.
         temperature: both distributions are softened by it.
+        teacher_temperature: the teacher's alone is softened (above 1) or sharpened by it besides.
         top_k: number of the teacher's tokens that are told apart; 0 for all.
         cache: compute the teacher's hidden states once and keep them on disk, rather than in each step.
         cache_dtype: ``float32``, ``bfloat16``, or empty for the teacher's own, which is exact.
@@ -218,6 +219,7 @@ class AlignStage(Optimisation):
     divergence: str = "forward"
     beta: float = 0.5
     temperature: float = 1.0
+    teacher_temperature: float = 1.0
     top_k: int = 0
     cache: bool = True
     cache_dtype: str = ""
