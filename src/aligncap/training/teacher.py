@@ -98,7 +98,10 @@ def train_teacher(recipe: Recipe, data: TrainingSet, dev: TrainingSet, folder: P
                 f"{right['sampled']:.3f} sampled at T=1"
             )
             if right["sampled"] < 0.95:
-                say("teacher: sampled captions are often wrong, so its soft targets are not clean: train it longer")
+                say(
+                    "teacher: sampled captions are often wrong, so its soft targets are not clean: train it longer, or "
+                    "sharpen it (align.teacher_temperature=0.7)"
+                )
         tensors = {n: p.detach().float().cpu().contiguous() for n, p in adapters.items()}
         save_file(tensors, folder / f"{ADAPTER}.part", metadata={"format": "pt"})
         (folder / f"{ADAPTER}.part").replace(folder / ADAPTER)
