@@ -14,7 +14,8 @@ Columns: macro recall of the strongest emotion that captions name, mean over cor
 corpora; emotion wheel: does the strongest emotion named lie in the group of the label's; similarity to captions that
 the grammar writes of label and measured voice (cosine of MiniLM's embeddings); how often captions contradict what is
 known (labels, measured voice), what they say of the voice against the measurements and against chance; errors on
-training clips, greedy and sampled at T=1; divergence from the teacher.
+training clips, greedy and sampled at T=1; divergence from the teacher. Of trained arms also captions drawn at T=1: they
+show what the whole distribution says, where greedy captions show its likeliest wording.
 Intervals: 95 %, bootstrap over speakers (over clips, where a corpus has fewer than five speakers).
 """
 
@@ -32,7 +33,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from ablation_table import folder_name, machine, tables
+from ablation_table import DRAWN, folder_name, machine, tables
 from safetensors.torch import load_file
 
 import aligncap
@@ -77,6 +78,7 @@ ARMS = {
 UNTRAINED = ("template", "cascade")
 BATCH = 16
 GREEDY = Sampling(temperature=0)
+ANCESTRAL = Sampling(temperature=1.0, top_p=1.0)
 
 
 def main() -> None:
@@ -106,6 +108,7 @@ def main() -> None:
         for seed in range(arguments.seeds if many else 1):
             folder = output / folder_name(name, seed)
             if (folder / "numbers.json").is_file():
+                draw(name, clips, folder)
                 continue
             folder.mkdir(parents=True, exist_ok=True)
             start = time.perf_counter()
@@ -120,6 +123,7 @@ def main() -> None:
                 Run(recipe).align()
                 numbers = student(recipe, run, clips, folder)
             numbers["seconds"] = time.perf_counter() - start
+            draw(name, clips, folder)
             (folder / "numbers.json").write_text(json.dumps(numbers, indent=1) + "\n")
             print(f"{name}, seed {seed}: {numbers}", flush=True)
     text = tables(output, [*UNTRAINED, *ARMS], clips, voices)
@@ -158,14 +162,21 @@ def student(recipe: Recipe, run: Run, clips: Sequence[Clip], folder: Path) -> di
     rows = np.random.default_rng(0).permutation(run.captioned("train"))[:96].tolist()
     seen = [run.data("train").clips[row] for row in rows]
     numbers: dict[str, float] = {}
-    sampling = Sampling(temperature=1.0, top_p=1.0)
-    for how, texts in (("greedy", captioned(captioner, seen)), ("sampled", captioned(captioner, seen, sampling))):
+    for how, texts in (("greedy", captioned(captioner, seen)), ("sampled", captioned(captioner, seen, ANCESTRAL))):
         wrong = [main_emotion(text) != main_label(clip) for text, clip in zip(texts, seen, strict=True)]
         numbers[f"wrong on training clips, {how}"] = float(np.mean(wrong))
     numbers["KL to the teacher"] = divergence(recipe, run, captioner)
     del captioner
     gc.collect()
     return numbers
+
+
+def draw(name: str, clips: Sequence[Clip], folder: Path) -> None:
+    """Captions of the test clips drawn at T=1, where there are none yet."""
+    path = folder / DRAWN
+    if name not in UNTRAINED and not path.is_file():
+        captioner = aligncap.load(str(folder / "checkpoint"), dtype="float32")
+        write(path, clips, captioned(captioner, clips, ANCESTRAL))
 
 
 def captioned(captioner: TorchCaptioner, clips: Sequence[Clip], sampling: Sampling = GREEDY) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aligncap.captions import Facts, answer
+from aligncap.captions import Facts, answer, main_emotion
 from aligncap.captions.prompt import DEFAULT_INSTRUCTION
 from aligncap.evaluation import caption_label
 from aligncap.evaluation.emotion import group_scores, read_caption, true_groups
@@ -18,6 +18,7 @@ from aligncap.evaluation.sentence_encoder import SentenceEncoder
 from aligncap.metrics import Interval, macro_recall, similarity
 from aligncap.training.data import Clip, main_label
 
+GREEDY, DRAWN = "captions.jsonl", "drawn.jsonl"
 RESAMPLES = 1000
 FEWEST_SPEAKERS = 5
 
@@ -44,6 +45,8 @@ def tables(output: Path, names: Sequence[str], clips: Sequence[Clip], voices: di
     near = Similarity(clips, voices)
     lines += [_hallucination_row(name, seeds, clips, voices, near) for name, seeds in arms.items()]
     lines += _differences(arms, clips)
+    drawn = {name: found for name in names if (found := _captions(output, name, DRAWN))}
+    lines += _drawn(arms, drawn, clips)
     return "\n".join(lines)
 
 
@@ -97,6 +100,41 @@ def _differences(arms: dict[str, list[dict[str, str]]], clips: Sequence[Clip]) -
     return lines if len(lines) > 3 else []
 
 
+def _drawn(
+    greedy: dict[str, list[dict[str, str]]], drawn: dict[str, list[dict[str, str]]], clips: Sequence[Clip]
+) -> list[str]:
+    """Greedy captions beside those drawn at T=1: recall, and how many name no emotion, or one that is wrong."""
+    if not drawn:
+        return []
+    splits = sorted({clip.split for clip in clips})
+    columns = [f"{split}, drawn | less CE only" for split in splits]
+    wrong = "none named, greedy | drawn | wrong one named, greedy | drawn"
+    lines = [
+        "",
+        f"| system | seeds | {' | '.join(columns)} | {wrong} |",
+        f"|---|--:|{'---|---|' * len(splits)}--:|--:|--:|--:|",
+    ]
+    for name, seeds in drawn.items():
+        base = drawn.get("CE only")
+        cells = []
+        for split in splits:
+            less = str(recall(seeds, clips, split, base)) if base and name != "CE only" else ""
+            cells += [str(recall(seeds, clips, split)), less]
+        shares = [_missed(found, clips) for found in (greedy[name], seeds)]
+        cells += [f"{one[kind]:.3f}" for kind in (0, 1) for one in shares]
+        lines.append(f"| {name} | {len(seeds)} | {' | '.join(cells)} |")
+    return lines
+
+
+def _missed(seeds: Sequence[dict[str, str]], clips: Sequence[Clip]) -> tuple[float, float]:
+    """Shares of captions that name no emotion, and another one than the label."""
+    named = [(main_emotion(captions[clip.id]), main_label(clip)) for captions in seeds for clip in clips]
+    return (
+        float(np.mean([told is None for told, _ in named])),
+        float(np.mean([told is not None and told != label for told, label in named])),
+    )
+
+
 class Similarity:
     """To three captions that the grammar writes of each clip's label and measured voice."""
 
@@ -142,11 +180,13 @@ def _hallucination_row(
     return f"| {name} | {cells} | {np.mean([len(set(arm)) / len(arm) for arm in arms]):.3f} |"
 
 
-def _captions(output: Path, name: str) -> list[dict[str, str]]:
+def _captions(output: Path, name: str, file: str = GREEDY) -> list[dict[str, str]]:
     """Clip → caption, for each seed of an arm that is done."""
     found = []
     for folder in _folders(output, name):
-        lines = (folder / "captions.jsonl").read_text(encoding="utf-8").splitlines()
+        if not (folder / file).is_file():
+            continue
+        lines = (folder / file).read_text(encoding="utf-8").splitlines()
         found.append({record["id"]: record["caption"] for record in map(json.loads, lines)})
     return found
 

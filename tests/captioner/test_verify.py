@@ -1,14 +1,16 @@
-"""Greedy captions that nothing supports are written again."""
+"""Captions that nothing supports, or that are clumsy, are written again."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from aligncap.captioner import Captioner, Sampling
 from aligncap.captioner.sampling import VARIED
-from aligncap.captioner.verify import abstention, can_verify, doubts, supports, without_doubts
+from aligncap.captioner.verify import abstention, can_verify, clumsy, doubts, supports, without_doubts
+from aligncap.captions import Facts, answer
 from aligncap.captions.prompt import DEFAULT_INSTRUCTION, WORD_INSTRUCTION
 
 SAD = {"sad": 0.6, "calm": 0.3, "happy": 0.06, "angry": 0.04}
@@ -44,6 +46,40 @@ def test_what_is_supported(caption: str) -> None:
 )
 def test_what_is_not(caption: str, about: str) -> None:
     assert any(about in doubt for doubt in found(caption))
+
+
+@pytest.mark.parametrize(
+    ("caption", "about"),
+    [
+        ("The speaker talks in a happy tone and seems happy.", "'happy' and 'happy'"),
+        ("There is sadness in the voice; the speaker seems sad.", "'sadness' and 'sad'"),
+        ("The speaker talks quickly and sounds angry, and the pace is fast.", "'quickly' and 'fast'"),
+        ("The speaker talks in an sad tone.", "an sad"),
+        ("A angry voice.", "A angry"),
+    ],
+)
+def test_what_is_clumsy(caption: str, about: str) -> None:
+    assert any(about in reason for reason in clumsy(caption))
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "The speaker is sad, and the voice sounds melancholic.",
+        "The speaker sounds happy, not angry, and talks fast in a high voice.",
+        "An angry voice, a uniform tone, an hour of it in a house.",
+        "",
+    ],
+)
+def test_what_is_not_clumsy(caption: str) -> None:
+    assert clumsy(caption) == ()
+
+
+def test_captions_of_the_grammar_are_not_clumsy() -> None:
+    rng = np.random.default_rng(0)
+    for label in ("angry", "calm", "fear", "happy", "neutral", "sad", "surprise"):
+        facts = Facts(((label, 0.7), ("disgust", 0.3)), voice=(("pace", "fast"), ("pitch", "high")))
+        assert not any(clumsy(answer(facts, DEFAULT_INSTRUCTION, rng)) for _ in range(20))
 
 
 def test_of_two_equal_emotions_either_may_be_told() -> None:
@@ -129,6 +165,21 @@ def test_a_doubted_caption_is_written_again(captioner: Captioner, clip, scripted
     for sampling, asked in ((None, 2), (Sampling(temperature=0), 4)):
         (result,) = captioner.caption((clip(1), 16_000), sampling=sampling)
         assert (result.caption, result.doubts, writer.asked) == (right, (), asked)
+
+
+def test_a_clumsy_caption_is_written_again(captioner: Captioner, clip, scripted) -> None:
+    use, likely, unlikely = scripted
+    right, doubted = f"The speaker sounds {WORDS[likely]}.", f"They feel {WORDS[unlikely]}."
+    clumsy = f"The speaker sounds {WORDS[likely]} and seems {WORDS[likely]}."
+    for first, drawn, expected, asked in (
+        (clumsy, [doubted, clumsy, right, "Something else."], right, 3),
+        (clumsy, [doubted], clumsy, 4),
+        (doubted, [clumsy, doubted, right], right, 3),
+        (doubted, [clumsy, doubted], clumsy, 4),
+    ):
+        writer = use(first, drawn)
+        (result,) = captioner.caption((clip(1), 16_000))
+        assert (result.caption, result.doubts, writer.asked) == (expected, (), asked)
 
 
 def test_doubts_that_remain_are_told(captioner: Captioner, clip, scripted) -> None:

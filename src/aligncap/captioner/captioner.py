@@ -12,7 +12,7 @@ from aligncap.captioner.labels import LabelSet
 from aligncap.captioner.results import Caption, Classification, Failure
 from aligncap.captioner.sampling import VARIED, Sampling
 from aligncap.captioner.stretches import Clip, Source, as_sources, batches
-from aligncap.captioner.verify import UNSURE, abstention, can_verify, doubts, supports, without_doubts
+from aligncap.captioner.verify import UNSURE, abstention, can_verify, clumsy, doubts, supports, without_doubts
 from aligncap.captions.prompt import DEFAULT_INSTRUCTION
 from aligncap.errors import AlignCapError, PromptError
 
@@ -45,7 +45,7 @@ the model would never use win; by half, words are told apart as well (docs/class
 
 _Result = TypeVar("_Result")
 _NOT_HERE = "an exported model cannot be calibrated: calibrate its checkpoint, and export it with the calibration"
-_DRAWN = 4  # captions drawn, one after the other, where the first is doubted
+_DRAWN = 4  # captions drawn, one after the other, where the first is doubted or clumsy
 
 
 class Listened(Protocol):
@@ -160,12 +160,12 @@ class Captioner(ABC):
             num_captions: captions of each stretch; above 1 they are drawn independently.
             sampling: how to draw (default: `VARIED`, or `Sampling()` where several captions are asked for). The same
                 recording has the same captions, alone and among others.
-            verify: write a caption that was not asked to be sampled again where it says what neither the model's own
-                probabilities nor the measurements support (see `aligncap.captioner.verify`); what remains is told in
-                ``doubts``, and every claim with its support in ``claims``. ``"strict"``: sentences that remain doubtful
-                are dropped; where nothing is left, or no emotion has a probability of 0.5, the caption is "The emotion
-                is unclear." with what was measured (``abstained``). Only prompts that ask for emotion and voice can be
-                verified.
+            verify: draw a caption that was not asked to be sampled again where it says what neither the model's own
+                probabilities nor the measurements support, or says the same twice (see `aligncap.captioner.verify`);
+                what nothing supports in the end is told in ``doubts``, and every claim with its support in ``claims``.
+                ``"strict"``: sentences that remain doubtful are dropped; where nothing is left, or no emotion has a
+                probability of 0.5, it is "The emotion is unclear." with what was measured (``abstained``). Only
+                prompts that ask for emotion and voice can be verified.
 
         Returns:
             In the order of the recordings: a `Caption` for each stretch of at most ``max_seconds`` (10 s), or
@@ -296,21 +296,25 @@ class Captioner(ABC):
         emotions: Sequence[dict[str, float]],
         written: list[tuple[list[str], list[str]]],
     ) -> None:
-        """Replace doubted captions by the first drawn one without doubts, of a few."""
-        again = [
-            place
-            for place, ((texts, _), heard, clip) in enumerate(zip(written, emotions, clips, strict=True))
-            if doubts(texts[0], prompt, heard, clip.voice)
-        ]
+        """Draw doubted captions, and clumsy ones, a few times more, and keep the best of each."""
+
+        def flaw(place: int, text: str) -> int:
+            return 2 if doubts(text, prompt, emotions[place], clips[place].voice) else int(bool(clumsy(text)))
+
+        again = {place: worse for place, (texts, _) in enumerate(written) if (worse := flaw(place, texts[0]))}
         for seed in range(1, _DRAWN + 1):
             if not again:
                 break
-            some = [clips[place] for place in again]
-            drawn = self._write(listened.select(again), some, 1, replace(VARIED, seed=seed))
-            for place, (texts, cut) in zip(tuple(again), drawn, strict=True):
-                if not doubts(texts[0], prompt, emotions[place], clips[place].voice):
-                    written[place] = (texts, cut)
-                    again.remove(place)
+            places = list(again)
+            drawn = self._write(
+                listened.select(places), [clips[place] for place in places], 1, replace(VARIED, seed=seed)
+            )
+            for place, (texts, cut) in zip(places, drawn, strict=True):
+                found = flaw(place, texts[0])
+                if found < again[place]:
+                    written[place], again[place] = (texts, cut), found
+                if not found:
+                    del again[place]
 
     def _classify_batch(
         self, clips: Sequence[Clip], labels: LabelSet, shares: Callable[[Listened], list[list[float]]] | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 from aligncap.captioner.results import Support
 from aligncap.captions import Facts
@@ -11,9 +12,9 @@ from aligncap.captions.check import check_caption, labels_of, unsupported
 from aligncap.captions.claims import Claim, find_claims
 from aligncap.captions.facts import SECOND_MIN
 from aligncap.captions.instructions import INSTRUCTIONS, obeys
-from aligncap.captions.writer import clue_words
+from aligncap.captions.writer import article, clue_words, same_root
 
-__all__ = ["UNSURE", "abstention", "can_verify", "doubts", "supports", "without_doubts"]
+__all__ = ["UNSURE", "abstention", "can_verify", "clumsy", "doubts", "supports", "without_doubts"]
 
 UNSURE = 0.5
 """Below this probability of the likeliest emotion a strict captioner abstains: then it is likelier wrong than right."""
@@ -55,6 +56,28 @@ def doubts(
             facts = Facts((main, *(pair for pair in told if pair != main)), voice=tuple(voice))
             found.append((*wrong_form, *check_caption(caption, facts)))
     return min(found, key=len)
+
+
+def clumsy(caption: str) -> tuple[str, ...]:
+    """What is true, perhaps, and badly put: an emotion told twice in the same word ("in a happy tone and seems happy"),
+    a side of the voice told twice ("fast and with a fast pace"), a wrong article.
+
+    Args:
+        caption: any English text.
+
+    Returns:
+        A reason each; empty where there is none.
+    """
+    found = [
+        f"{first.text!r} and {second.text!r} say the same"
+        for first, second in combinations(find_claims(caption), 2)
+        if (first.kind, first.target) == (second.kind, second.target)
+        and (first.kind == "acoustic" or (first.kind == "emotion" and same_root(first.text, second.text)))
+    ]
+    for used, word in re.findall(r"\b([Aa]n?) ([a-z]+)", caption):
+        if used.lower() != article(word) and not word.startswith("h"):  # an hour, a house
+            found.append(f"{used} {word}")
+    return tuple(found)
 
 
 def supports(caption: str, emotions: Mapping[str, float], voice: Sequence[tuple[str, str]]) -> tuple[Support, ...]:

@@ -12,7 +12,7 @@ from aligncap.captions.phrases import load_data
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Writer", "as_sentences", "clue_words", "pick", "repeats", "same_root", "word_of"]
+__all__ = ["Writer", "article", "as_sentences", "clue_words", "pick", "repeats", "same_root", "word_of"]
 
 _T = TypeVar("_T")
 
@@ -87,7 +87,7 @@ class Writer:
         if prefix == "they":
             return f"{self._pronoun} {slot}" if self._pronoun == "they" else f"{self._pronoun} {slot}s"
         value = self._value(slot)
-        return f"{_article(value)} {value}" if prefix == "a" else value
+        return f"{article(value)} {value}" if prefix == "a" else value
 
     def _value(self, slot: str) -> str:
         facts = self._facts
@@ -171,7 +171,8 @@ def clue_words(voice: Sequence[tuple[str, str]]) -> list[str]:
     return [str(levels[dimension][level]["clue"]) for dimension, level in voice]
 
 
-def _article(phrase: str) -> str:
+def article(phrase: str) -> str:
+    """The indefinite article of a phrase in small letters."""
     return "an" if re.match(r"(?!uni[^nm]|eu|use|one)[aeiou]", phrase) else "a"
 
 
