@@ -109,8 +109,8 @@ def caption(
     verify: Annotated[
         Literal["off", "on", "strict"],
         typer.Option(
-            help="on: write a caption again that says what neither the model hears nor the measurements show. strict: "
-            "also drop what is still doubtful, and tell no emotion where none is likely enough.",
+            help="on: write a caption again that says what neither the model hears nor the measurements show, or the same "
+            "twice. strict: also drop what is still doubtful, and tell no emotion where none is likely enough.",
         ),
     ] = "on",
     checkpoint: Checkpoint = "embedded",
