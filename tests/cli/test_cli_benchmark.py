@@ -12,7 +12,7 @@ from recordings import sound
 from typer.testing import CliRunner, Result
 
 import aligncap.cli.benchmark as module
-from aligncap.benchmarking.systems import Runner, SystemSpec
+from aligncap.benchmarking.systems import Loading, Runner, SystemSpec
 from aligncap.captioner.results import Caption, Classification, Failure
 from aligncap.corpora import Row, write_manifest
 
@@ -34,6 +34,7 @@ class Fake:
     heard: list[tuple[str, int]] = field(default_factory=list)
     asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     loaded: list[str] = field(default_factory=list)
+    verified: list[str] = field(default_factory=list)
     stop_after: int = 1000
     dtype: str = "float32"
 
@@ -57,8 +58,9 @@ class Fake:
             self.asked.append((source.source, tuple(labels)))
             yield Classification(source.source, source.source, 0.0, 1.0, {"pride": 0.7, "sad": 0.3}, "fake")
 
-    def load(self, spec: SystemSpec, _: object) -> Runner:
+    def load(self, spec: SystemSpec, loading: Loading) -> Runner:
         self.loaded.append(spec.name)
+        self.verified.append(loading.verify)
         return Runner(self.caption, self.classify, ("sad", "happy"), {"device": "cpu", "dtype": self.dtype})
 
 
@@ -172,7 +174,7 @@ def test_all_that_it_takes_to_make_it_again_is_written_down(run: Run, folder: Pa
     [system] = record["systems"]
     assert record["format"] == "aligncap-benchmark/1"
     assert (record["seed"], record["split"], record["rows"]) == (3, "dev", {"c": 3, "p": 2})
-    assert record["prompt"] == "Describe the emotion in the voice."
+    assert (record["prompt"], record["verify"]) == ("Describe the emotion in the voice.", "on")
     assert len(record["manifest"]["sha256"]) == 64
     assert set(system["sha256"]) == {"config.json", "model.safetensors"}
     assert system["label_map"]["c"] == {"happy": {"happy": 1.0}, "sad": {"sad": 1.0}}
@@ -210,6 +212,13 @@ def test_captions_of_another_checkpoint_are_not_taken_for_this_ones(run: Run, fa
     assert "its sha256 differ" in str(result.exception)
     assert "holds the captions of another system (its prompt, sha256" in str(run("--prompt", "Say more.").exception)
     assert run(system="other=mine").exit_code == 0
+
+
+def test_captions_are_verified_as_asked(run: Run, fake: Fake) -> None:
+    run("--verify", "off", "--limit", 1)
+    assert fake.verified == ["off"]
+    assert "its verify differ" in str(run().exception)
+    assert run("--verify", "off").exit_code == 0
 
 
 def test_numbers_of_two_types_are_not_mixed(run: Run, fake: Fake) -> None:

@@ -51,7 +51,7 @@ class SystemRecord:
         path = folder / "system.json"
         key: dict[str, Any] = {"kind": spec.kind, "sha256": spec.hashes(), "prompt": loading.prompt}
         if spec.kind == "checkpoint":
-            key |= {"source": Path(spec.source).name if spec.folder() else spec.source}
+            key |= {"source": Path(spec.source).name if spec.folder() else spec.source, "verify": loading.verify}
         if not path.is_file():
             return cls(path, key, spec.base_weights())
         try:

@@ -274,6 +274,7 @@ def _record(
         "seed": benchmark.seed,
         "resamples": benchmark.resamples,
         "prompt": benchmark.loading.prompt,
+        "verify": benchmark.loading.verify,
         "rows": counts,
         "rows_sha256": hashlib.sha256("\n".join(row.id for row in rows).encode()).hexdigest(),
         "labels": labels,

@@ -119,6 +119,7 @@ class Loading:
         dtype: as `aligncap.load` takes it.
         threads: of the CPU; None: as PyTorch chooses.
         batch_size: stretches run together.
+        verify: ``off``, ``on`` or ``strict``, as `aligncap caption` takes it; baselines need none.
     """
 
     prompt: str
@@ -126,6 +127,7 @@ class Loading:
     dtype: str = "auto"
     threads: int | None = None
     batch_size: int = 8
+    verify: str = "on"
 
 
 class Classify(Protocol):
@@ -164,10 +166,11 @@ def load_runner(spec: SystemSpec, loading: Loading) -> Runner:
         baseline = load_baseline(Path(spec.source).expanduser(), threads=loading.threads)
         return Runner(lambda sources: baseline.stream(sources, loading.batch_size), None, baseline.emotions)
     from aligncap.captioner import load
+    from aligncap.captioner.sampling import VERIFY
 
     captioner = load(spec.source, device=loading.device, dtype=loading.dtype, threads=loading.threads)
     return Runner(
-        lambda sources: captioner.stream(sources, prompt=loading.prompt, batch_size=loading.batch_size),
+        partial(captioner.stream, prompt=loading.prompt, batch_size=loading.batch_size, verify=VERIFY[loading.verify]),
         partial(captioner.classify_stream, batch_size=loading.batch_size),
         captioner.emotions,
         {"device": captioner.device, "dtype": captioner.number_format},

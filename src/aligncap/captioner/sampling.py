@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["VARIED", "Sampling"]
+__all__ = ["VARIED", "VERIFY", "Sampling"]
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,6 @@ VARIED = Sampling(temperature=1.0, top_p=0.9, opening=5)
 Greedy captions begin nearly all alike. With drawn beginnings they name emotions and voice as truly, in other words for
 other recordings (docs/results.md).
 """
+
+VERIFY: dict[str, bool | Literal["strict"]] = {"off": False, "on": True, "strict": "strict"}
+"""How the ways to verify are called on the command line → ``verify`` of `Captioner.caption`."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aligncap.cli.options import Device, Dtype, Threads
+from aligncap.cli.options import Device, Dtype, Threads, Verify
 from aligncap.cli.scoring import Told, dumped, no_rows, save, scoring_bar, sentence_encoder
 from aligncap.errors import AlignCapError
 
@@ -50,6 +50,7 @@ def benchmark(
     prompt: Annotated[
         str | None, typer.Option(metavar="TEXT", help="The instruction, if not the usual one.", show_default=False)
     ] = None,
+    verify: Verify = "on",
     amount: Annotated[
         str,
         typer.Option(metavar="TEXT", help="What the numbers of systems called FAMILY@NUMBER count, such as steps."),
@@ -138,7 +139,7 @@ def benchmark(
         manifest,
         output,
         specs,
-        Loading(prompt or DEFAULT_PROMPT, device, dtype, threads, batch_size),
+        Loading(prompt or DEFAULT_PROMPT, device, dtype, threads, batch_size, verify),
         Settings(encoder=sentence_encoder(quiet) if similarity else None, amount=amount),
         split or "",
         wanted,

@@ -12,9 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from aligncap.captioner.journal import Done
-from aligncap.captioner.sampling import Sampling
+from aligncap.captioner.sampling import VERIFY, Sampling
 from aligncap.cli.captioning import Job, anywhere, checkpoint_identity, content_hash, open_journal, ray_workers
-from aligncap.cli.options import Checkpoint, Device, Dtype, Engine, GpusPerWorker, Quiet, RayAddress, Threads, Workers
+from aligncap.cli.options import (
+    Checkpoint,
+    Device,
+    Dtype,
+    Engine,
+    GpusPerWorker,
+    Quiet,
+    RayAddress,
+    Threads,
+    Verify,
+    Workers,
+)
 from aligncap.cli.output import Console
 from aligncap.cli.recordings import check_recordings_output, collect, describe, format_of, load_captioner, names_of
 from aligncap.cli.sinks import CaptionFormat, Place, caption_format, make_sinks
@@ -23,8 +34,6 @@ from aligncap.cli.tally import Tally, write
 if TYPE_CHECKING:
     from aligncap.audio import Turn
     from aligncap.captioner.captioner import Source
-
-_VERIFY: dict[str, bool | str] = {"off": False, "on": True, "strict": "strict"}
 
 __all__ = ["caption", "check_recordings_output", "collect", "describe", "format_of", "load_captioner"]
 
@@ -106,13 +115,7 @@ def caption(
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Sample; the same seed, the same captions. [default: 0]")
     ] = None,
-    verify: Annotated[
-        Literal["off", "on", "strict"],
-        typer.Option(
-            help="on: write a caption again that says what neither the model hears nor the measurements show, or the same "
-            "twice. strict: also drop what is still doubtful, and tell no emotion where none is likely enough.",
-        ),
-    ] = "on",
+    verify: Verify = "on",
     checkpoint: Checkpoint = "embedded",
     calibration: Annotated[
         str | None,
@@ -169,7 +172,7 @@ def caption(
     form = caption_format(format, output)
     ray = ray_workers(engine, workers, gpus_per_worker, ray_address, device, threads)
     sources = collect(recordings)
-    asked: dict[str, Any] = {"num_captions": num_captions, "verify": _VERIFY[verify]}
+    asked: dict[str, Any] = {"num_captions": num_captions, "verify": VERIFY[verify]}
     if prompt is not None:
         asked["prompt"] = prompt
 

@@ -17,6 +17,7 @@ __all__ = [
     "Quiet",
     "RayAddress",
     "Threads",
+    "Verify",
     "Workers",
 ]
 
@@ -30,6 +31,13 @@ Dtype = Annotated[
     typer.Option(help="auto: bfloat16 on CUDA, int8 on CPUs that are fast in it, else float32."),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.")]
+Verify = Annotated[
+    Literal["off", "on", "strict"],
+    typer.Option(
+        help="on: write a caption again that says what neither the model hears nor the measurements show, or the same "
+        "twice. strict: also drop what is still doubtful, and tell no emotion where none is likely enough.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")]
 Engine = Annotated[
     Literal["local", "ray"],
