@@ -24,6 +24,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -107,8 +108,11 @@ def main() -> None:
     captions.mkdir(exist_ok=True)
     told = {"aligned": [captions_of("aligned", arguments.aligned, clips, captions, ways)]}
     for name in arguments.arm or ARMS:
-        for seed in range(arguments.seeds if arguments.arm or name == next(iter(ARMS)) else 1):
+        asked = arguments.seeds if arguments.arm or name == next(iter(ARMS)) else 1
+        for seed in count():
             folder = output / folder_name(name.replace(",", ""), seed)
+            if seed >= asked and not (folder / f"round-{ARMS[name].rounds}/preferred/model.safetensors").is_file():
+                break  # seeds that an earlier command trained count as well
             trained = policy(ARMS[name], seed, folder, rows, arguments)
             told.setdefault(name, []).append(captions_of(folder.name, str(trained), clips, captions, ways))
             print(f"{name}, seed {seed}: {trained}", flush=True)

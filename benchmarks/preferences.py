@@ -1,5 +1,5 @@
 """What preference optimisation changes: hallucinations, recall and variety of captions, greedy, with the beginning
-drawn (as `aligncap caption` does), and drawn at T = 1.
+drawn (as `aligncap caption --verify off` does), and drawn at T = 1.
 
     python benchmarks/preferences.py --manifest DATA/manifest.csv --checkpoint aligned=embedded \\
         --checkpoint DPO=runs/dpo/preferred --limit 100 --markdown FILE
@@ -26,7 +26,7 @@ from ablation_table import machine, recall
 
 import aligncap
 from aligncap.captioner import Sampling
-from aligncap.captioner.sampling import VARIED
+from aligncap.captioner.sampling import CAREFUL
 from aligncap.captions.claims import find_claims
 from aligncap.evaluation.hallucination import evidence_of, judge
 from aligncap.training.data import Clip
@@ -39,7 +39,7 @@ HEAD = (
     "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
 )
 Voices = dict[str, list[tuple[str, str]]]
-HOW = {"greedy": Sampling(temperature=0), "beginning drawn": VARIED, "T = 1": Sampling(temperature=1.0, top_p=1.0)}
+HOW = {"greedy": Sampling(temperature=0), "beginning drawn": CAREFUL, "T = 1": Sampling(temperature=1.0, top_p=1.0)}
 
 
 def main() -> None:

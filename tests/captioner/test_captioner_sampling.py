@@ -8,7 +8,7 @@ import torch
 
 from aligncap.captioner import Captioner, Sampling
 from aligncap.captioner.drawing import Draws, _drawn, _seed
-from aligncap.captioner.sampling import VARIED
+from aligncap.captioner.sampling import CAREFUL, VARIED
 
 pytestmark = pytest.mark.usefixtures("short_captions")
 RATE = 16_000
@@ -68,11 +68,21 @@ def test_only_the_opening_is_drawn() -> None:
         assert step < opening or int(drawn[0]) == 3
 
 
-def test_single_captions_begin_as_drawn_and_go_on_greedily(captioner: Captioner, clip) -> None:
+def test_single_captions_are_drawn_and_unverified_ones_only_as_they_begin(
+    captioner: Captioner, clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sounds = [(clip(1.0, seed), RATE) for seed in range(6)]
-    default = captions(captioner.caption(sounds, verify=False))
-    assert default == captions(captioner.caption(sounds, verify=False, sampling=VARIED))
-    assert default != captions(captioner.caption(sounds, verify=False, sampling=Sampling(temperature=0)))
+
+    def written(sampling: Sampling) -> list[str]:
+        return captions(captioner.caption(sounds, verify=False, sampling=sampling))
+
+    assert len({tuple(written(sampling)) for sampling in (CAREFUL, VARIED, Sampling(temperature=0))}) == 3
+    assert captions(captioner.caption(sounds, verify=False)) == written(CAREFUL)
+    assert captions(captioner.caption(sounds, prompt="Was sagt die Stimme?")) == captions(
+        captioner.caption(sounds, prompt="Was sagt die Stimme?", sampling=CAREFUL)
+    )
+    monkeypatch.setattr(captioner, "_write_again", lambda *_: None)
+    assert captions(captioner.caption(sounds)) == written(VARIED)
 
 
 def test_rounding_does_not_change_what_is_drawn(captioner: Captioner, clip) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
 
 from aligncap.captioner.labels import LabelSet
 from aligncap.captioner.results import Caption, Classification, Failure
-from aligncap.captioner.sampling import VARIED, Sampling
+from aligncap.captioner.sampling import CAREFUL, VARIED, Sampling
 from aligncap.captioner.stretches import Clip, Source, as_sources, batches
 from aligncap.captioner.verify import UNSURE, abstention, can_verify, clumsy, doubts, supports, without_doubts
 from aligncap.captions.prompt import DEFAULT_INSTRUCTION
@@ -158,8 +158,8 @@ class Captioner(ABC):
             prompt: the instruction to the model.
             batch_size: stretches run together; the captions do not depend on it (float32, int8).
             num_captions: captions of each stretch; above 1 they are drawn independently.
-            sampling: how to draw (default: `VARIED`, or `Sampling()` where several captions are asked for). The same
-                recording has the same captions, alone and among others.
+            sampling: how to draw (default: `VARIED`; `CAREFUL` of what is not verified, `Sampling()` of several
+                captions). The same recording has the same captions, alone and among others.
             verify: draw a caption that was not asked to be sampled again where it says what neither the model's own
                 probabilities nor the measurements support, or says the same twice (see `aligncap.captioner.verify`);
                 what nothing supports in the end is told in ``doubts``, and every claim with its support in ``claims``.
@@ -260,9 +260,9 @@ class Captioner(ABC):
     ) -> list[Caption]:
         listened = self._listen(clips, prompt)
         emotions = [dict(zip(self.emotions, row, strict=True)) for row in listened.emotions]
-        chosen = sampling or (VARIED if num_captions == 1 else Sampling())
-        written = self._write(listened, clips, num_captions, chosen)
         judged = verify if can_verify(prompt) else False
+        usual = Sampling() if num_captions > 1 else VARIED if judged else CAREFUL
+        written = self._write(listened, clips, num_captions, sampling or usual)
         if judged and num_captions == 1 and (sampling is None or sampling.temperature == 0):
             self._write_again(clips, prompt, listened, emotions, written)
         captions = []

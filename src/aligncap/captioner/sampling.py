@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["VARIED", "VERIFY", "Sampling"]
+__all__ = ["CAREFUL", "VARIED", "VERIFY", "Sampling"]
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,15 @@ class Sampling:
             raise ValueError(f"opening must be at least 1, not {self.opening}")
 
 
-VARIED = Sampling(temperature=1.0, top_p=0.9, opening=5)
-"""Of single captions, unless told otherwise: how a caption begins is drawn, what it says is the likeliest.
+VARIED = Sampling(temperature=1.0, top_p=0.9)
+"""Of single captions that are verified, unless told otherwise: every word is drawn.
 
-Greedy captions begin nearly all alike. With drawn beginnings they name emotions and voice as truly, in other words for
-other recordings (docs/results.md).
+Greedy captions begin nearly all alike. Those that are drawn, and drawn again where something in them is doubted, name
+emotions and voice as truly, in other words for other recordings (docs/results.md).
 """
+
+CAREFUL = Sampling(temperature=1.0, top_p=0.9, opening=5)
+"""Of single captions that are not verified: how a caption begins is drawn, what it says is the likeliest."""
 
 VERIFY: dict[str, bool | Literal["strict"]] = {"off": False, "on": True, "strict": "strict"}
 """How the ways to verify are called on the command line → ``verify`` of `Captioner.caption`."""
