@@ -5,7 +5,7 @@
 ``--base`` is a run whose features, warm start and teacher are finished (``aligncap train teacher``). Each arm is an
 ``aligncap train align`` of its own under ``--output``, with the recipe's warm start and teacher; an arm that is done is
 not trained again, predictions are saved as JSON Lines and not made again, and scores are computed from them, so the
-command can be stopped and repeated. Systems that are not trained:
+command can be stopped and repeated, or repeated for another split. Systems that are not trained:
 
 * template: the label of the emotion head and the measured clues, written by the caption grammar;
 * cascade: the same label and clues as text → the teacher → caption. What the student must beat.
@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from ablation_table import DRAWN, folder_name, machine, tables
+from ablation_table import DRAWN, GREEDY, folder_name, machine, tables
 from safetensors.torch import load_file
 
 import aligncap
@@ -70,6 +70,10 @@ ARMS = {
     "sharpened KD + CE": ["align.teacher_temperature=0.7"],
     "sharpened KD only": ["align.lambda_ce=0", "align.teacher_temperature=0.7"],
     "KD at T=0.7 + CE": ["align.temperature=0.7"],
+    "KD + CE, 20 % of clips heard": ["align.clips=0.2"],
+    "CE only, 20 % of clips heard": ["align.clips=0.2", "align.lambda_kd=0"],
+    "KD + CE, 5 % of clips heard": ["align.clips=0.05"],
+    "CE only, 5 % of clips heard": ["align.clips=0.05", "align.lambda_kd=0"],
     "KD + CE, 20 % of captions": ["captions.clips=0.2"],
     "CE only, 20 % of captions": ["captions.clips=0.2", "align.lambda_kd=0"],
     "KD + CE, 5 % of captions": ["captions.clips=0.05"],
@@ -77,7 +81,7 @@ ARMS = {
 }
 UNTRAINED = ("template", "cascade")
 BATCH = 16
-GREEDY = Sampling(temperature=0)
+LIKELIEST = Sampling(temperature=0)
 ANCESTRAL = Sampling(temperature=1.0, top_p=1.0)
 
 
@@ -107,25 +111,25 @@ def main() -> None:
         many = name in ARMS and name in (arguments.arm or list(ARMS)[:2])
         for seed in range(arguments.seeds if many else 1):
             folder = output / folder_name(name, seed)
-            if (folder / "numbers.json").is_file():
-                draw(name, clips, folder)
-                continue
             folder.mkdir(parents=True, exist_ok=True)
-            start = time.perf_counter()
+            start, numbers = time.perf_counter(), folder / "numbers.json"
             if name in UNTRAINED:
-                untrained(name, everything, clips, voices, folder)
-                numbers: dict[str, float] = {}
-            else:
+                untrained(name, everything, todo(folder / GREEDY, clips), voices, folder)
+                measured: dict[str, float] = {}
+            elif not numbers.is_file():
                 overrides = [*ARMS[name], f"align.steps={arguments.steps}", f"align.seed={seed}", "align.save_every=25"]
                 recipe = load_recipe(
                     base / "recipe.yaml", [f"manifest={manifest}", f"base={base}", f"output={folder}", *overrides]
                 )
                 Run(recipe).align()
-                numbers = student(recipe, run, clips, folder)
-            numbers["seconds"] = time.perf_counter() - start
-            draw(name, clips, folder)
-            (folder / "numbers.json").write_text(json.dumps(numbers, indent=1) + "\n")
-            print(f"{name}, seed {seed}: {numbers}", flush=True)
+                measured = student(recipe, run, folder)
+            if name not in UNTRAINED:
+                write(folder / GREEDY, clips, LIKELIEST)
+                write(folder / DRAWN, clips, ANCESTRAL)
+            if not numbers.is_file():
+                measured["seconds"] = time.perf_counter() - start
+                numbers.write_text(json.dumps(measured, indent=1) + "\n")
+                print(f"{name}, seed {seed}: {measured}", flush=True)
     text = tables(output, [*UNTRAINED, *ARMS], clips, voices)
     head = f"{date.today().isoformat()}, {machine()}, torch {torch.__version__}; {arguments.steps} steps of 16."
     print(f"{head}\n\n{text}")
@@ -155,10 +159,9 @@ def measured_voices(clips: Sequence[Clip], path: Path) -> dict[str, list[tuple[s
     return {name: [(dimension, level) for dimension, level in voice] for name, voice in known.items()}
 
 
-def student(recipe: Recipe, run: Run, clips: Sequence[Clip], folder: Path) -> dict[str, float]:
-    """Caption the test clips with a trained arm; what is measured on training clips and against the teacher."""
+def student(recipe: Recipe, run: Run, folder: Path) -> dict[str, float]:
+    """What is measured of a trained arm on training clips and against the teacher."""
     captioner = aligncap.load(str(folder / "checkpoint"), dtype="float32")
-    write(folder / "captions.jsonl", clips, captioned(captioner, clips))
     rows = np.random.default_rng(0).permutation(run.captioned("train"))[:96].tolist()
     seen = [run.data("train").clips[row] for row in rows]
     numbers: dict[str, float] = {}
@@ -171,15 +174,22 @@ def student(recipe: Recipe, run: Run, clips: Sequence[Clip], folder: Path) -> di
     return numbers
 
 
-def draw(name: str, clips: Sequence[Clip], folder: Path) -> None:
-    """Captions of the test clips drawn at T=1, where there are none yet."""
-    path = folder / DRAWN
-    if name not in UNTRAINED and not path.is_file():
-        captioner = aligncap.load(str(folder / "checkpoint"), dtype="float32")
-        write(path, clips, captioned(captioner, clips, ANCESTRAL))
+def write(path: Path, clips: Sequence[Clip], sampling: Sampling) -> None:
+    """Captions of a trained arm for those clips that have none there yet."""
+    missing = todo(path, clips)
+    if missing:
+        captioner = aligncap.load(str(path.parent / "checkpoint"), dtype="float32")
+        save(path, missing, captioned(captioner, missing, sampling))
 
 
-def captioned(captioner: TorchCaptioner, clips: Sequence[Clip], sampling: Sampling = GREEDY) -> Iterator[str]:
+def todo(path: Path, clips: Sequence[Clip]) -> list[Clip]:
+    """The clips of which a file of predictions has no caption."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    done = {json.loads(line)["id"] for line in lines}
+    return [clip for clip in clips if clip.id not in done]
+
+
+def captioned(captioner: TorchCaptioner, clips: Sequence[Clip], sampling: Sampling = LIKELIEST) -> Iterator[str]:
     """Captions of clips (greedy by default), in order, as the model writes them at first; of failures empty ones."""
     paths = [str(clip.audio) for clip in clips]
     for result in captioner.stream(paths, batch_size=BATCH, sampling=sampling, verify=False):
@@ -221,7 +231,8 @@ def untrained(
     model.load_own(load_file(run.warm_start() / "model.safetensors"))
     captioner = TorchCaptioner(model.eval(), processor, name)
     teacher = load_teacher(recipe, run.teacher(), model.language_model) if name == "cascade" else None
-    write(folder / "captions.jsonl", clips, _from_labels(captioner, teacher, clips, voices))
+    if clips:
+        save(folder / GREEDY, clips, _from_labels(captioner, teacher, clips, voices))
 
 
 @torch.inference_mode()
@@ -252,13 +263,14 @@ def _from_labels(
         yield from teacher.processor.batch_decode(out[:, prompts["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
-def write(path: Path, clips: Sequence[Clip], captions: Iterator[str]) -> None:
-    """Save captions as predictions that ``aligncap evaluate`` reads."""
+def save(path: Path, clips: Sequence[Clip], captions: Iterator[str]) -> None:
+    """Add captions to predictions that ``aligncap evaluate`` reads."""
     lines = [
         json.dumps({"id": clip.id, "caption": " ".join(text.split())}, ensure_ascii=False)
         for clip, text in zip(clips, captions, strict=True)
     ]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ FEWEST_SPEAKERS = 5
 
 def tables(output: Path, names: Sequence[str], clips: Sequence[Clip], voices: dict[str, list[tuple[str, str]]]) -> str:
     """All the tables as Markdown: emotions, hallucinations, and the difference that distillation makes."""
-    arms = {name: found for name in names if (found := _captions(output, name))}
+    arms = {name: found for name in names if (found := _captions(output, name, GREEDY, clips))}
     splits = sorted({clip.split for clip in clips})
     lines = [
         f"| system | seeds | {' | '.join(splits)} | wrong on training clips, greedy | sampled at T=1 | "
@@ -45,7 +45,7 @@ def tables(output: Path, names: Sequence[str], clips: Sequence[Clip], voices: di
     near = Similarity(clips, voices)
     lines += [_hallucination_row(name, seeds, clips, voices, near) for name, seeds in arms.items()]
     lines += _differences(arms, clips)
-    drawn = {name: found for name in names if (found := _captions(output, name, DRAWN))}
+    drawn = {name: found for name in names if (found := _captions(output, name, DRAWN, clips))}
     lines += _drawn(arms, drawn, clips)
     return "\n".join(lines)
 
@@ -180,14 +180,16 @@ def _hallucination_row(
     return f"| {name} | {cells} | {np.mean([len(set(arm)) / len(arm) for arm in arms]):.3f} |"
 
 
-def _captions(output: Path, name: str, file: str = GREEDY) -> list[dict[str, str]]:
-    """Clip → caption, for each seed of an arm that is done."""
+def _captions(output: Path, name: str, file: str, clips: Sequence[Clip]) -> list[dict[str, str]]:
+    """Clip → caption, for each seed of an arm that is done and has captioned all the clips."""
     found = []
     for folder in _folders(output, name):
         if not (folder / file).is_file():
             continue
         lines = (folder / file).read_text(encoding="utf-8").splitlines()
-        found.append({record["id"]: record["caption"] for record in map(json.loads, lines)})
+        captions = {record["id"]: record["caption"] for record in map(json.loads, lines)}
+        if all(clip.id in captions for clip in clips):
+            found.append(captions)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,9 +13,10 @@ from training_data import Train
 
 from aligncap.errors import AlignCapError
 from aligncap.model import AlignCapForConditionalGeneration
-from aligncap.training import networks
-from aligncap.training.align import build_model
-from aligncap.training.recipe import load_recipe
+from aligncap.training import networks, run
+from aligncap.training.align import align, build_model
+from aligncap.training.data import TrainingSet
+from aligncap.training.recipe import Recipe, load_recipe
 from aligncap.training.run import train as run_recipe
 
 NO_DROPOUT = "model.bridge.dropout=0.0"
@@ -75,6 +77,26 @@ def test_a_run_without_a_teacher_has_none(train: Train, finished: Path, tmp_path
     log = json.loads((tmp_path / "align" / "log.json").read_text())
     assert all(point["kd"] == 0 for point in log)
     assert log[0]["loss"] == pytest.approx(log[0]["ce"] + 0.3 * log[0]["head"], rel=1e-5)
+
+
+def test_a_student_may_hear_fewer_clips_than_its_teacher_has_read(
+    train: Train, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[set[str]] = []
+
+    def align_and_note(recipe: Recipe, taught: TrainingSet, *others: Any) -> Any:
+        heard.append({clip.id for clip in taught.clips})
+        return align(recipe, taught, *others)
+
+    monkeypatch.setattr(run, "align", align_and_note)
+    for share in (1, 0.5):
+        output = tmp_path / str(share)
+        done = train("align", f"output={output}", f"base={finished}", NO_DROPOUT, f"align.clips={share}")
+        assert done.code == 0, done.err
+        assert f"teacher: done before, in {finished / 'teacher'}" in done.err
+    everything, some = heard
+    assert some < everything
+    assert some
 
 
 @pytest.mark.parametrize("cache", ["true", "false"])

@@ -193,6 +193,7 @@ class AlignStage(Optimisation):
     Attributes:
         seed: added to the recipe's: other adapters to begin with, another order of examples and other dropout over the
             same captions, warm start and teacher.
+        clips: share of the captioned clips that the student hears; the teacher has read those of ``captions.clips``.
         bridge_learning_rate: peak, of the bridge.
         lambda_kd: weight of the divergence; 0: no teacher is needed.
         lambda_ce: weight of the cross-entropy.
@@ -210,6 +211,7 @@ class AlignStage(Optimisation):
     """
 
     seed: int = 0
+    clips: float = 1.0
     bridge_learning_rate: float = 2e-4
     lambda_kd: float = 1.0
     lambda_ce: float = 1.0

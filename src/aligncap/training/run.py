@@ -87,10 +87,13 @@ class Run:
                 say(f"{len(data)} training rows from {len({clip.id for clip in data.clips})} clips")
         return self._sets[split]
 
-    def captioned(self, split: str) -> list[int]:
-        """Rows of a split's data for which captions are written."""
+    def captioned(self, split: str, share: float = 1.0) -> list[int]:
+        """Rows of a split's data for which captions are written; at most those of a share of the clips.
+
+        The recipe's own share, ``captions.clips``, is of the clips to train on alone.
+        """
         data, recipe = self.data(split), self.recipe
-        share = recipe.captions.clips if split == self.split else 1.0
+        share = min(share, recipe.captions.clips) if split == self.split else 1.0
         rows = [
             row
             for row, clip in enumerate(data.clips)
@@ -144,7 +147,7 @@ class Run:
             warm = self.warm_start()
             teacher = self.teacher() if recipe.align.lambda_kd else None
             logits = load_file(warm / _HYPOTHESES)["logits"]
-            data, rows = self.data(self.split), self.captioned(self.split)
+            data, rows = self.data(self.split), self.captioned(self.split, recipe.align.clips)
             labelled = [row for row in rows if not data.targets[row].all()]
             right = data.targets[labelled].gather(1, logits[labelled].argmax(1, keepdim=True)).float().mean()
             say(f"out-of-fold emotion hypotheses: {float(right):.3f} right")

@@ -52,6 +52,8 @@ def stage_key(recipe: Recipe, stage: str, split: str) -> dict[str, Any]:
             content.get(name, {}).pop(free, None)
     if stage == "align" and not recipe.align.seed:
         del content["align"]["seed"]  # as in runs that were begun before there was this setting
+    if stage == "align" and recipe.align.clips == 1:
+        del content["align"]["clips"]  # likewise
     if stage == "align" and recipe.align.teacher_temperature == 1:
         del content["align"]["teacher_temperature"]  # likewise
     if stage == "align" and recipe.align.lambda_contrastive:
