@@ -52,6 +52,25 @@ def test_captions_are_those_of_the_checkpoint(plain, exported, clip, options) ->
         same(one, other)
 
 
+def test_emotions_are_heard_at_the_speeds_of_the_checkpoint(plain, exported, clip, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(plain.model.config, "speeds", [0.9, 1.1])
+    export_onnx(plain, tmp_path / "speeds")
+    with_speeds = ExportedCaptioner(tmp_path / "speeds", "tiny")
+    clips = [clip(0.1, 1), clip(1.3, 2)]
+    for one, other, once in zip(*(each.caption(clips) for each in (plain, with_speeds, exported)), strict=True):
+        same(one, other)
+        assert other.emotions != pytest.approx(once.emotions, abs=1e-3)
+
+
+def test_exports_of_earlier_versions_hear_once(folder, clip, exported, tmp_path) -> None:
+    shutil.copytree(folder, tmp_path / "old")
+    settings = tmp_path / "old" / "aligncap-onnx.json"
+    content = json.loads(settings.read_text())
+    assert content.pop("speeds") == []
+    settings.write_text(json.dumps(content))
+    same(ExportedCaptioner(tmp_path / "old", "tiny").caption(clip(1))[0], exported.caption(clip(1))[0])
+
+
 def test_other_prompts(plain, exported, clip) -> None:
     for prompt in ("Say it in <|im_end|> words.", "Warum so traurig? 你好 🙂", "x " * 300):
         same(plain.caption(clip(1, 1), prompt=prompt)[0], exported.caption(clip(1, 1), prompt=prompt)[0])

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from aligncap.audio import read_audio
+from aligncap.audio.speed import at_speed
 from aligncap.corpora import Row
 from aligncap.testing import tiny_speech_encoder
 from aligncap.training import features
@@ -104,6 +106,21 @@ def test_augmented_copies_differ_and_are_reproducible(clips: list[Clip], model: 
     again = run(clips, model, tmp_path / "again", augmented=True, seed=1)
     assert len({np.asarray(f.states[0], np.float32).tobytes() for f in (plain, one, other)}) == 3
     np.testing.assert_array_equal(one.states[0], again.states[0])
+
+
+def test_at_another_speed_the_mean_is_kept_and_nothing_measured(
+    clips: list[Clip], model: ModelRecipe, tmp_path: Path, made: list[str]
+) -> None:
+    plain = run(clips, model, tmp_path / "cache")
+    slow, again = (run(clips, model, tmp_path / "cache", speed=0.8) for _ in range(2))
+    assert len(made) == 8  # the second time nothing was heard again
+    assert slow.voice == [[]] * 4
+    encode = features._Encoder(model)
+    for clip, own, state, same in zip(clips, plain.states, slow.states, again.states, strict=True):
+        expected = encode(at_speed(read_audio(clip.audio).samples, 0.8)).astype(np.float32).mean(0, keepdims=True)
+        np.testing.assert_allclose(np.asarray(state, np.float32), expected, rtol=2e-3, atol=2e-3)
+        np.testing.assert_array_equal(state, same)
+        assert np.abs(expected - np.asarray(own, np.float32).mean(0)).max() > 0.01
 
 
 def test_bad_recordings_are_named_and_stretches_are_cut(clips: list[Clip], model: ModelRecipe, tmp_path: Path) -> None:

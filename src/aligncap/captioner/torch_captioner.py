@@ -20,6 +20,7 @@ from aligncap.captions.prompt import WORD_INSTRUCTION, speech_clues
 from aligncap.errors import AlignCapError, PromptError
 from aligncap.model import AlignCapForConditionalGeneration, AlignCapProcessor
 from aligncap.model.decoding import drawn_by
+from aligncap.model.hearing import hear
 from aligncap.model.likelihood import distinguishing, label_probabilities
 from aligncap.model.prefix import Prefix, pad_inside, run_prefix
 
@@ -116,9 +117,8 @@ class TorchCaptioner(Captioner):
     @torch.inference_mode()
     def _listen(self, clips: Sequence[Clip], prompt: str) -> _Listened:
         device = self.model.device
-        batch = self.processor.features([clip.segment.samples for clip in clips]).to(device)
         offset = None if self._calibration is None else self._calibration.offset
-        speech = self.model.hear(batch["features"], batch["feature_lengths"], offset)
+        speech = hear(self.model, self.processor, [clip.segment.samples for clip in clips], offset)
         heard = speech.emotion_logits.float().softmax(-1)
         config = self.model.config
         clues = [speech_clues(config, row, clip.voice) for clip, row in zip(clips, heard.tolist(), strict=True)]

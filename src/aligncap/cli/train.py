@@ -22,6 +22,7 @@ class Stage(str, Enum):
     TEACHER = "teacher"
     ALIGN = "align"
     ALL = "all"
+    HEAD = "head"
     PREFER = "prefer"
 
 
@@ -41,6 +42,7 @@ def train(
     teacher     the language model that reads transcript and label learns to write captions
     align       the model that hears learns to answer like the teacher; then the checkpoint
     all         all of these
+    head        a finished checkpoint gets another emotion head, from the recipe's labels, in minutes
     prefer      the checkpoint learns to prefer what hallucinates less, from pairs (aligncap pairs --help)
 
     Give the same command again after an interruption, and it goes on where it stopped. Any number of processes
@@ -51,6 +53,7 @@ def train(
     aligncap train teacher manifest=data/manifest.csv output=runs/one teacher.steps=200
     aligncap train align manifest=data/manifest.csv base=runs/one output=runs/two align.lambda_ce=0
     aligncap train prefer manifest=data/manifest.csv output=runs/one prefer.pairs=pairs.jsonl
+    aligncap train head manifest=my/manifest.csv output=runs/mine head.checkpoint=embedded
     accelerate launch --config_file configs/accelerate/fsdp.yaml -m aligncap train align --config configs/paper.yaml
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -71,4 +74,6 @@ def train(
     except Stopped as stopped:
         typer.echo(str(stopped), err=True)
         raise typer.Exit(stopped.exit_code) from None
-    typer.echo(f"{'checkpoint' if stage in (Stage.ALIGN, Stage.ALL, Stage.PREFER) else stage.value}: {made}")
+    typer.echo(
+        f"{'checkpoint' if stage in (Stage.ALIGN, Stage.ALL, Stage.HEAD, Stage.PREFER) else stage.value}: {made}"
+    )

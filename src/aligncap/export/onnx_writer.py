@@ -147,6 +147,7 @@ def _write(
         positions=int(llm.config.max_position_embeddings),
         number_format="float32" if bits is None else f"int{bits}",
         calibrated=calibration is not None,
+        speeds=tuple(config.speeds),
     ).save(folder)
 
 

@@ -82,6 +82,7 @@ class AlignCapConfig(PretrainedConfig):
             hypotheses), ``voice`` (measurements); empty for a model without clue prompts.
         answer_share: what part of the probabilities of emotions comes from the language model's own one-word answer, in
             [0, 1]; the rest is the emotion head's. With 0 it is not asked, which is faster.
+        speeds: further speeds at which the emotion head hears each recording (`aligncap.model.hearing.hear`).
     """
 
     model_type = "aligncap"
@@ -103,6 +104,7 @@ class AlignCapConfig(PretrainedConfig):
         system_prompt: str = "You listen to speech and describe the emotion in the voice.",
         clues: list[str] | tuple[str, ...] = ("emotions", "voice"),
         answer_share: float = 0.5,
+        speeds: list[float] | tuple[float, ...] = (),
         **kwargs: Any,
     ) -> None:
         self.speech_config = _sub_config(speech_config)
@@ -118,6 +120,7 @@ class AlignCapConfig(PretrainedConfig):
         self.system_prompt = system_prompt
         self.clues = list(clues)
         self.answer_share = answer_share
+        self.speeds = list(speeds)
         super().__init__(**kwargs)
 
     @property

@@ -284,10 +284,22 @@ class AlignCapForConditionalGeneration(PreTrainedModel, GenerationMixin):
             clips = range(len(features))
             apart = [self.hear(features[i : i + 1], feature_lengths[i : i + 1], offset) for i in clips]
             return SpeechEmbeddings.of(apart)
+        return self.hear_states(*self._states(features, feature_lengths, offset))
+
+    def hear_emotions(self, features: Tensor, feature_lengths: Tensor, offset: Tensor | None = None) -> Tensor:
+        """The emotion head's logits alone, (batch, emotions); arguments as those of `hear`."""
+        if self._hears_apart and len(features) > 1:
+            clips = range(len(features))
+            apart = [self.hear_emotions(features[i : i + 1], feature_lengths[i : i + 1], offset) for i in clips]
+            return torch.cat(apart)
+        logits: Tensor = self.emotion_head(self.summary(*self._states(features, feature_lengths, offset)))
+        return logits
+
+    def _states(self, features: Tensor, feature_lengths: Tensor, offset: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Tapped states (batch, frames, taps, width), less the offset, and their mask (batch, frames)."""
         with torch.no_grad():
             speech = self.speech_encoder(features.to(self.layer_weights.dtype), feature_lengths)
-        states = speech.states if offset is None else speech.states - offset.to(speech.states)
-        return self.hear_states(states, speech.mask)
+        return speech.states if offset is None else speech.states - offset.to(speech.states), speech.mask
 
     def hear_states(self, states: Tensor, mask: Tensor) -> SpeechEmbeddings:
         """Tapped states (batch, frames, taps, width) and their mask to speech embeddings."""

@@ -125,13 +125,13 @@ class Sampler:
         from aligncap.captions.prompt import speech_clues
         from aligncap.clues import DIMENSIONS, clue_words, measure
         from aligncap.clues.words import BASIC_DIMENSIONS
+        from aligncap.model.hearing import hear
 
         samples = [part for _, part in clips]
         words = [clue_words(measure(part), dimensions=DIMENSIONS) for part in samples]
         voices = [tuple((word.dimension, word.level) for word in found) for found in words]
         with torch.inference_mode():
-            batch = self.processor.features(samples).to(self.model.device)
-            speech = self.model.hear(batch["features"], batch["feature_lengths"])
+            speech = hear(self.model, self.processor, samples)
             likely = speech.emotion_logits.float().softmax(-1).tolist()
             told = [[pair for pair in voice if pair[0] in BASIC_DIMENSIONS] for voice in voices]
             clues = [speech_clues(self.model.config, row, voice) for row, voice in zip(likely, told, strict=True)]

@@ -72,6 +72,7 @@ def build_model(recipe: Recipe, seed: int | None = None) -> tuple[AlignCapForCon
         lora=recipe.model.lora,
         system_prompt=recipe.model.system_prompt,
         clues=_clues(recipe),
+        speeds=recipe.model.speeds,
     )
     for name, parameter in model.named_parameters():
         if "lora_" in name:  # peft gives them the type of the base weights

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncap.audio import read_audio
+from aligncap.audio.speed import at_speed
 from aligncap.clues import clue_words, measure
 from aligncap.errors import AudioError, AudioTooShortError
 from aligncap.hashing import code_version, text_hash
@@ -61,6 +62,7 @@ class _Shard:
     clips: list[Clip]
     place: Path
     seed: int | None  # of the augmentation
+    speed: float
 
     @property
     def states(self) -> Path:
@@ -76,7 +78,12 @@ class _Shard:
 
     @property
     def done(self) -> bool:
-        return self.states.exists() and self.facts.exists() and self.clues.exists()
+        return all(path.exists() for path in (self.states, self.facts, *([] if self.means else [self.clues])))
+
+    @property
+    def means(self) -> bool:
+        """Whether only the states' means are kept: those of a copy at another speed."""
+        return self.speed != 1
 
 
 def extract(
@@ -86,6 +93,7 @@ def extract(
     *,
     augmented: bool = False,
     seed: int = 0,
+    speed: float = 1.0,
     workers: int = 2,
     base: Path | None = None,
 ) -> Features:
@@ -97,23 +105,25 @@ def extract(
         folder: cache.
         augmented: of a randomly changed copy of each recording (`augment`) instead of the recording itself.
         seed: of the augmentation.
+        speed: other than 1: of a copy played at this speed (`at_speed`), and no more than the mean of its states, as a
+            single frame; its voice is not measured.
         workers: processes of one thread each; 0: in this process.
         base: another cache, which is only read.
     """
-    name, settings = _settings(model, seed if augmented else None)
+    name, settings = _settings(model, seed if augmented else None, speed)
     found = _digests(clips, folder, base)
     shards = []
     for start in range(0, len(clips), _SHARD):
         part = list(clips[start : start + _SHARD])
         digest = text_hash(f"{clip.id} {found[clip.audio]} {clip.row.start} {clip.row.end}" for clip in part)
         places = [root / name / digest for root in (folder, base) if root is not None]
-        options = [_Shard(part, place, seed if augmented else None) for place in places]
+        options = [_Shard(part, place, seed if augmented else None, speed) for place in places]
         shards.append(next((shard for shard in options if shard.done), options[0]))
     todo = [shard for shard in shards if not shard.done]
     if todo and is_main_process():
         (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / name / "key.json").write_text(json.dumps(settings, indent=2) + "\n")
-        _compute(todo, model, workers, augmented)
+        _compute(todo, model, workers, "features (augmented)" if augmented else "features")
     while not all(shard.done for shard in shards):
         time.sleep(0.5)
     features = Features([], [], {})
@@ -125,12 +135,14 @@ def extract(
             features.states.append(states[offset : offset + length] if length else None)
             offset += length
         features.failures.update(facts["failures"])
-        features.voice += [[(word[0], word[1]) for word in words] for words in json.loads(shard.clues.read_text())]
+        voice = [[]] * len(shard.clips) if shard.means else json.loads(shard.clues.read_text())
+        features.voice += [[(word[0], word[1]) for word in words] for words in voice]
     return features
 
 
-def _compute(shards: Sequence[_Shard], model: ModelRecipe, workers: int, augmented: bool) -> None:
-    label = f"features{' (augmented)' if augmented else ''}"
+def _compute(shards: Sequence[_Shard], model: ModelRecipe, workers: int, label: str) -> None:
+    if shards[0].means:
+        label = f"features at speed {shards[0].speed:g}"
     say(f"{label}: {sum(len(shard.clips) for shard in shards)} clips")
     jobs = [(model, shard) for shard in shards]
     with progress_bar() as bar, ExitStack() as stack:
@@ -167,9 +179,11 @@ def _extract_shard(job: tuple[ModelRecipe, _Shard]) -> None:
         if shard.seed is not None:
             digest = hashlib.sha256(f"{shard.seed}/{clip.id}".encode()).digest()
             samples = augment(samples, np.random.default_rng(int.from_bytes(digest[:8], "big")))
-        voice.append([(word.dimension, word.level) for word in clue_words(measure(samples, voice_quality=False))])
+        if not shard.means:
+            voice.append([(word.dimension, word.level) for word in clue_words(measure(samples, voice_quality=False))])
         if encode is not None:
-            states.append(encode(samples))
+            heard = encode(at_speed(samples, shard.speed))
+            states.append(heard.mean(0, keepdims=True, dtype=np.float32).astype(np.float16) if shard.means else heard)
             lengths.append(len(states[-1]))
     if encode is not None:
         empty = np.zeros((0, len(model.taps), encode.width), np.float16)
@@ -177,7 +191,8 @@ def _extract_shard(job: tuple[ModelRecipe, _Shard]) -> None:
         np.save(partial, np.concatenate([empty, *states]))
         partial.replace(shard.states)
         _write(shard.facts, {"lengths": lengths, "failures": failures})
-    _write(shard.clues, voice)
+    if not shard.means:
+        _write(shard.clues, voice)
 
 
 class _Encoder:
@@ -203,7 +218,7 @@ class _Encoder:
         return np.asarray(heard.to(torch.float16).numpy())
 
 
-def _settings(model: ModelRecipe, seed: int | None) -> tuple[str, dict[str, Any]]:
+def _settings(model: ModelRecipe, seed: int | None, speed: float) -> tuple[str, dict[str, Any]]:
     """All that the states depend on besides the recordings, and a folder name for it."""
     from aligncap.model.configuration import AlignCapConfig
 
@@ -216,6 +231,7 @@ def _settings(model: ModelRecipe, seed: int | None) -> tuple[str, dict[str, Any]
         "level_dbfs": defaults.level_dbfs,
         "max_seconds": defaults.max_seconds,
         "augmented": seed,
+        **({} if speed == 1 else {"speed": speed}),
     }
     return text_hash([json.dumps(content)]), content
 

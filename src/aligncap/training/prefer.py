@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file
@@ -111,13 +111,13 @@ class PreferTrainer(StageTrainer):
         return {**out, **{f"loss/{kind}": loss for kind, loss in by_kind.items()}}
 
 
-def aligned_checkpoint(recipe: Recipe) -> Path:
-    """The checkpoint that preference optimisation begins with.
+def aligned_checkpoint(recipe: Recipe, stage: Literal["prefer", "head"] = "prefer") -> Path:
+    """The checkpoint that preference optimisation begins with, or to which a new emotion head is given.
 
     Raises:
         CheckpointError: there is none.
     """
-    given = recipe.prefer.checkpoint
+    given = recipe.prefer.checkpoint if stage == "prefer" else recipe.head.checkpoint
     if given == "embedded":
         return EMBEDDED
     folders = [Path(given)] if given else [Path(run) / "checkpoint" for run in (recipe.output, recipe.base) if run]
@@ -126,7 +126,7 @@ def aligned_checkpoint(recipe: Recipe) -> Path:
             return folder
     raise CheckpointError(
         f"there is no aligned checkpoint in {' or '.join(map(str, folders))}: run aligncap train align first, or give "
-        "prefer.checkpoint=FOLDER"
+        f"{stage}.checkpoint=FOLDER"
     )
 
 

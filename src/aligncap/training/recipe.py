@@ -54,6 +54,7 @@ class ModelRecipe:
         language_model: name of the language model.
         taps: encoder layers read.
         frame_stride: encoder frames averaged into one.
+        speeds: further speeds at which the finished model hears emotions.
         bridge: fields of `BridgeConfig`.
         lora: fields of `LoraSettings`; null for none.
         system_prompt: text of the system turn.
@@ -63,6 +64,7 @@ class ModelRecipe:
     language_model: str = "aligncap:smollm2-135m-instruct"
     taps: list[int] = field(default_factory=lambda: [1, 2, 3])
     frame_stride: int = 5
+    speeds: list[float] = field(default_factory=list)
     bridge: dict[str, Any] = field(default_factory=dict)
     lora: dict[str, Any] | None = field(default_factory=dict)
     system_prompt: str = "You describe voices."
@@ -76,6 +78,8 @@ class WarmStartStage:
         nuisance_strength: how strongly the directions in which speakers differ are damped (`UtteranceSummary`).
         penalty: L2 penalty of the linear emotion head.
         unrestricted: share of the emotion head's loss that is taken over all labels, not the corpus's own.
+        speeds: the summary and the emotion head are also fitted on copies of each recording played at these speeds,
+            each copy as if by another speaker.
         prior: emotion → how frequent it is taken to be, relative to 1 for those that are not listed.
         prior_strength: how far the emotion head's biases are moved towards that prior: 0 (not) to 1 (wholly).
         epochs: passes over the training clips.
@@ -89,6 +93,7 @@ class WarmStartStage:
     nuisance_strength: float = 1.0
     penalty: float = 0.02
     unrestricted: float = 0.1
+    speeds: list[float] = field(default_factory=list)
     prior: dict[str, float] = field(default_factory=dict)
     prior_strength: float = 0.5
     epochs: int = 8
@@ -229,6 +234,17 @@ class AlignStage(Optimisation):
 
 
 @dataclass
+class HeadStage:
+    """Another emotion head for a finished model, fitted as ``warm_start`` says.
+
+    Attributes:
+        checkpoint: the model: a folder, or ``embedded``; empty: that of this run, or of the run it is based on.
+    """
+
+    checkpoint: str = ""
+
+
+@dataclass
 class PreferStage(Optimisation):
     """PO-Regularization: the chosen caption of a pair becomes likelier than the rejected one.
 
@@ -305,6 +321,7 @@ class Recipe:
         captions: see `CaptionRules`.
         teacher: see `TeacherStage`.
         align: see `AlignStage`.
+        head: see `HeadStage`.
         prefer: see `PreferStage`.
     """
 
@@ -320,6 +337,7 @@ class Recipe:
     captions: CaptionRules = field(default_factory=CaptionRules)
     teacher: TeacherStage = field(default_factory=TeacherStage)
     align: AlignStage = field(default_factory=AlignStage)
+    head: HeadStage = field(default_factory=HeadStage)
     prefer: PreferStage = field(default_factory=PreferStage)
 
 
@@ -331,7 +349,8 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         overrides: ``key=value`` texts, keys dotted (``align.steps=100``), values YAML.
 
     Raises:
-        RecipeError: no such file, not YAML, an unknown key (with a suggestion), a value of the wrong type.
+        RecipeError: no such file, not YAML, an unknown key (with a suggestion), a value of the wrong type, or a speed
+            out of range.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -348,7 +367,12 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         for parent in parents:
             place = place.setdefault(parent, {})
         place[last] = yaml.safe_load(value)
-    return typing.cast("Recipe", _build(Recipe, content, ""))
+    recipe = typing.cast("Recipe", _build(Recipe, content, ""))
+    for name, speeds in (("model", recipe.model.speeds), ("warm_start", recipe.warm_start.speeds)):
+        for speed in speeds:
+            if not isinstance(speed, int | float) or not 0.5 <= speed <= 2:
+                raise RecipeError(f"recipe: {name}.speeds has {speed!r}: use numbers from 0.5 to 2")
+    return recipe
 
 
 def as_dict(recipe: Recipe) -> dict[str, Any]:

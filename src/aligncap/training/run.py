@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,21 +12,24 @@ import numpy as np
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from aligncap.errors import AlignCapError
 from aligncap.model.configuration import EMOTIONS
+from aligncap.model.processing import HABITS_FILE
 from aligncap.preferences.pairs import read_pairs
 from aligncap.training.align import align, build_model
 from aligncap.training.data import Clip, TrainingSet, balance, label_sets, main_label, read_manifest
 from aligncap.training.examples import has_captions
 from aligncap.training.features import Features, extract
 from aligncap.training.habits import chosen_captions, learnt_captions, write_habits
+from aligncap.training.head import model_to_refit, refit_head
 from aligncap.training.prefer import aligned_checkpoint, prefer
 from aligncap.training.progress import is_main_process, say
 from aligncap.training.recipe import CorpusRule, Recipe, as_dict
-from aligncap.training.stages import claim, finished, key_hash, prefer_key, stage_key
+from aligncap.training.stages import claim, finished, head_key, key_hash, prefer_key, stage_key
 from aligncap.training.teacher import ADAPTER, train_teacher
-from aligncap.training.warm_start import fit_summary, out_of_fold, warm_start
+from aligncap.training.warm_start import fit_summary, out_of_fold, summaries, warm_start
 
 __all__ = ["Run", "build_model", "train", "training_set"]
 
@@ -37,11 +41,11 @@ def train(recipe: Recipe, stage: str = "all", split: str = "train") -> Path:
 
     Args:
         recipe: see `Recipe`.
-        stage: ``features``, ``warm-start``, ``teacher``, ``align``, ``all`` or ``prefer``.
+        stage: ``features``, ``warm-start``, ``teacher``, ``align``, ``all``, ``head`` or ``prefer``.
         split: rows of the manifest to train on (rows of ``zero_shot`` are refused).
 
     Returns:
-        The folder of what was made: after ``align``, ``all`` and ``prefer`` the checkpoint.
+        The folder of what was made: after ``align``, ``all``, ``head`` and ``prefer`` the checkpoint.
 
     Raises:
         AlignCapError: the manifest is unusable, or the output folder belongs to another recipe.
@@ -54,6 +58,7 @@ def train(recipe: Recipe, stage: str = "all", split: str = "train") -> Path:
         "teacher": run.teacher,
         "align": run.align,
         "all": run.align,
+        "head": run.head,
         "prefer": run.prefer,
     }
     return stages[stage]()
@@ -105,9 +110,27 @@ class Run:
             raise AlignCapError("no clip of the manifest has captions: is any emotion one that captions can name?")
         return rows
 
+    def at_speeds(self) -> list[Tensor]:
+        """Tap means of the training rows' clips at each further speed of the warm start, (N, taps * width)."""
+        recipe, data = self.recipe, self.data(self.split)
+        clips = list({clip.id: clip for clip in data.clips}.values())
+        place = {clip.id: number for number, clip in enumerate(clips)}
+        rows = [place[clip.id] for clip in data.clips]
+        base = Path(recipe.base) / "features" if recipe.base else None
+        out = []
+        for speed in recipe.warm_start.speeds:
+            found = extract(
+                clips, recipe.model, self.output / "features", speed=speed, workers=recipe.workers, base=base
+            )
+            means = [states for states in found.states if states is not None]
+            assert len(means) == len(clips)  # what can be read at one speed can be read at all
+            out.append(summaries(means)[rows])
+        return out
+
     def features(self) -> Path:
         """Extract what the frozen encoder makes of each clip."""
         self.data(self.split)
+        self.at_speeds()
         return self.output / "features"
 
     def warm_start(self) -> Path:
@@ -120,7 +143,7 @@ class Run:
             return
         recipe, data = self.recipe, self.data(self.split)
         model, _ = build_model(recipe)
-        x = fit_summary(model, data, recipe.warm_start)
+        x = fit_summary(model, data, recipe.warm_start, self.at_speeds())
         logits = out_of_fold(x, data, recipe.warm_start, recipe.seed)
         warm_start(model, data, recipe.warm_start, recipe.seed)
         save_file({"logits": logits}, folder / _HYPOTHESES)
@@ -159,6 +182,25 @@ class Run:
                 (folder / "done").touch()
 
         self._once("align", key, ("done",), work)
+        return checkpoint
+
+    def head(self) -> Path:
+        """Give a finished model another emotion head, and write the checkpoint."""
+        recipe = self.recipe
+        start = aligned_checkpoint(recipe, "head")
+        checkpoint = self.output / "refitted"
+
+        def work(folder: Path) -> None:
+            if not is_main_process():
+                return
+            model = model_to_refit(recipe, start)
+            refit_head(model, recipe, self.data(self.split), self.at_speeds())
+            model.save_pretrained(checkpoint, dtype=torch.float16)
+            if (start / HABITS_FILE).is_file():
+                shutil.copy(start / HABITS_FILE, checkpoint / HABITS_FILE)
+            (folder / "done").touch()
+
+        self._once("head", head_key(recipe, self.split, start), ("done",), work)
         return checkpoint
 
     def prefer(self) -> Path:

@@ -13,10 +13,10 @@ from aligncap.errors import AlignCapError
 from aligncap.training.progress import is_main_process
 from aligncap.training.recipe import Recipe
 
-__all__ = ["STAGES", "claim", "finished", "key_hash", "prefer_key", "stage_key"]
+__all__ = ["STAGES", "claim", "finished", "head_key", "key_hash", "prefer_key", "stage_key"]
 
-STAGES = ("warm_start", "teacher", "align", "prefer")
-_LAST = ("align", "prefer")  # never taken from another run
+STAGES = ("warm_start", "teacher", "align", "head", "prefer")
+_LAST = ("align", "head", "prefer")  # never taken from another run
 _KEY = "key.json"
 _OTHERWISE = ("prefer.pairs", "prefer.checkpoint", "prefer.rounds", "prefer.round_")  # their content is
 # how a stage is run, not what comes of it
@@ -37,6 +37,7 @@ def stage_key(recipe: Recipe, stage: str, split: str) -> dict[str, Any]:
         "warm_start": (*common, "model", "warm_start"),
         "teacher": (*common, "captions", "teacher"),
         "align": (*common, "model", "warm_start", "captions", "align"),
+        "head": (*common, "model", "warm_start"),  # see head_key
         "prefer": ("seed", "prefer"),  # see prefer_key
     }
     content = {name: whole[name] for name in parts[stage]}
@@ -50,8 +51,11 @@ def stage_key(recipe: Recipe, stage: str, split: str) -> dict[str, Any]:
     for name in ("teacher", "align", "prefer"):
         for free in _FREE:
             content.get(name, {}).pop(free, None)
+    for name in ("model", "warm_start"):
+        if not content.get(name, {}).get("speeds", True):
+            del content[name]["speeds"]  # as in runs that were begun before there was this setting
     if stage == "align" and not recipe.align.seed:
-        del content["align"]["seed"]  # as in runs that were begun before there was this setting
+        del content["align"]["seed"]  # likewise
     if stage == "align" and recipe.align.clips == 1:
         del content["align"]["clips"]  # likewise
     if stage == "align" and recipe.align.teacher_temperature == 1:
@@ -63,6 +67,12 @@ def stage_key(recipe: Recipe, stage: str, split: str) -> dict[str, Any]:
     content["split"] = split
     content["manifest_sha256"] = hashlib.sha256(Path(recipe.manifest).read_bytes()).hexdigest()
     return _flat(content)
+
+
+def head_key(recipe: Recipe, split: str, checkpoint: Path) -> dict[str, Any]:
+    """`stage_key` of the stage that refits the emotion head, with the content of the checkpoint."""
+    digest = hashlib.sha256((checkpoint / "model.safetensors").read_bytes()).hexdigest()
+    return stage_key(recipe, "head", split) | {"checkpoint_sha256": digest}
 
 
 def prefer_key(recipe: Recipe, split: str, checkpoint: Path) -> dict[str, Any]:

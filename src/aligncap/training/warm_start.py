@@ -128,7 +128,14 @@ def out_of_fold(x: Tensor, data: TrainingSet, stage: WarmStartStage, seed: int) 
     """Emotion logits (N, classes) of each clip from a head that was fitted on other speakers.
 
     These are the hypotheses that clue prompts carry in training: as often wrong as they will be on new speakers.
+
+    Args:
+        x: (copies * N, size) summaries of ``data``, then of its copies at other speeds.
+        data: N clips.
+        stage: see `WarmStartStage`.
+        seed: of the folds.
     """
+    copies = len(x) // len(data)
     speakers = sorted({(clip.corpus, clip.speaker) for clip in data.clips})
     order = np.random.default_rng(seed).permutation(len(speakers))
     fold_of = {speakers[index]: place % stage.folds for place, index in enumerate(order)}
@@ -136,18 +143,35 @@ def out_of_fold(x: Tensor, data: TrainingSet, stage: WarmStartStage, seed: int) 
     logits = torch.zeros(data.targets.shape)
     for held_out in range(stage.folds):
         rest, held = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
-        weight, bias = fit_emotion_head(x[rest], data.select(rest.tolist()), stage)
+        known = np.concatenate([rest + copy * len(data) for copy in range(copies)])
+        weight, bias = fit_emotion_head(x[known], data.select(rest.tolist() * copies), stage)
         logits[held] = x[held] @ weight.T + bias
     return logits
 
 
-def fit_summary(model: AlignCapForConditionalGeneration, data: TrainingSet, stage: WarmStartStage) -> Tensor:
-    """Estimate the summary's statistics and fit the linear emotion head, in place; returns the summaries."""
-    means = summaries(data.states)
+def fit_summary(
+    model: AlignCapForConditionalGeneration, data: TrainingSet, stage: WarmStartStage, copies: Sequence[Tensor] = ()
+) -> Tensor:
+    """Estimate the summary's statistics and fit the linear emotion head, in place.
+
+    Args:
+        model: whose summary and emotion head are fitted.
+        data: N clips.
+        stage: see `WarmStartStage`.
+        copies: tap means of the clips at each of ``stage.speeds``, (N, taps * width). Each copy counts as another
+            speaker's, so that the directions in which speed moves a summary are damped like those in which speakers
+            differ.
+
+    Returns:
+        ((1 + copies) * N, taps * width) summaries, of the recordings first.
+    """
+    means = torch.cat([summaries(data.states), *copies])
+    speakers = [f"{clip.corpus}/{clip.speaker}" for clip in data.clips]
+    at_speeds = [f"{speaker}@{speed}" for speed in stage.speeds[: len(copies)] for speaker in speakers]
     summary: UtteranceSummary = model.summary
-    summary.fit(means, [f"{clip.corpus}/{clip.speaker}" for clip in data.clips], stage.nuisance_strength)
+    summary.fit(means, speakers + at_speeds, stage.nuisance_strength)
     x = summary.normalise(means)
-    weight, bias = fit_emotion_head(x, data, stage)
+    weight, bias = fit_emotion_head(x, data.select(list(range(len(data))) * (1 + len(copies))), stage)
     with torch.no_grad():
         model.emotion_head.weight.copy_(weight)
         model.emotion_head.bias.copy_(bias)

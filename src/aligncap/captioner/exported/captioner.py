@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from aligncap.audio.level import level
+from aligncap.audio.speed import at_speed
 from aligncap.captioner.captioner import MAX_NEW_TOKENS, PRIOR, TEMPLATES, Captioner, Listened, Written
 from aligncap.captioner.drawing import Draws
 from aligncap.captioner.exported.features import log_mel
@@ -27,6 +28,8 @@ from aligncap.captions.prompt import DEFAULT_INSTRUCTION, neutralise, speech_clu
 from aligncap.errors import AlignCapError, CheckpointError, DeviceError, PromptError
 
 __all__ = ["ExportedCaptioner"]
+
+_LEAST_SHARE = 1e-30  # whose logarithm is still a number
 
 _Item = TypeVar("_Item")
 _Found = TypeVar("_Found")
@@ -143,12 +146,20 @@ class ExportedCaptioner(Captioner):
         return row
 
     def _hear(self, samples: NDArray[np.float32]) -> tuple[list[float], NDArray[np.float32]]:
-        """Probabilities of emotions, and speech embeddings (K, width)."""
+        """Probabilities of emotions (see `aligncap.model.hearing.hear`), and speech embeddings (K, width)."""
+        emotions, embeddings = self._hear_once(samples)
+        if self.settings.speeds:
+            copies = [self._hear_once(at_speed(samples, speed))[0] for speed in self.settings.speeds]
+            logits = [np.log(np.maximum(shares, _LEAST_SHARE)) for shares in (emotions, *copies)]
+            emotions = np.exp(_log_softmax(np.mean(logits, axis=0)))
+        return [float(share) for share in emotions], embeddings
+
+    def _hear_once(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         settings = self.settings
         features = log_mel(level(samples, settings.level_dbfs), self._filters, settings.window, settings.hop)
         given = {"features": features[None], "offset": self._offset}
         emotions, embeddings = self._hearing.run(["emotions", "embeddings"], given)
-        return [float(share) for share in emotions[0]], embeddings[0]
+        return emotions[0], embeddings[0]
 
     def _prompt(self, speech: NDArray[np.float32] | None, instruction: str, clues: str) -> _Prompt:
         layout, count = self.settings.prompt, 0 if speech is None else len(speech)

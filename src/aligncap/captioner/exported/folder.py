@@ -91,6 +91,7 @@ class Exported:
         positions: the most tokens of prompt and response together.
         number_format: ``float32``, ``int8`` or ``int4``.
         calibrated: whether a calibration was exported with it.
+        speeds: further speeds at which emotions are heard.
         format: of this file.
     """
 
@@ -111,6 +112,7 @@ class Exported:
     positions: int
     number_format: str
     calibrated: bool
+    speeds: tuple[float, ...] = ()
     format: int = _FORMAT
 
     def save(self, folder: Path) -> None:
@@ -130,7 +132,7 @@ class Exported:
             found = read.get("format")
             if found == _FORMAT:
                 prompt, table = read.pop("prompt"), Table(**read.pop("table"))
-                read |= {name: tuple(read[name]) for name in ("emotions", "clues", "ends")}
+                read |= {name: tuple(read[name]) for name in ("emotions", "clues", "ends", "speeds") if name in read}
                 prompt["markup"] = tuple(prompt["markup"])
                 settings = cls(**read, prompt=Prompt(**prompt), table=table)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
