@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +21,19 @@ from aligncap.training.warm_start import fit_emotion_head, summaries
 
 @dataclass
 class Corpora:
-    """Clips of the training corpora that can be used, and their tap means (clips, size), copy by copy."""
+    """Clips of the training corpora that can be used.
+
+    Attributes:
+        recipe: see `Recipe`.
+        clips: the clips.
+        means: their tap means (clips, size), copy by copy of the augmented ones, the recordings first.
+        at_speed: speed → tap means of the recordings at that speed.
+    """
 
     recipe: Recipe
     clips: list[Clip]
     means: list[Tensor]
+    at_speed: dict[float, Tensor]
 
     @property
     def names(self) -> list[str]:
@@ -33,8 +41,22 @@ class Corpora:
         return sorted({c.corpus for c in self.clips if self.recipe.corpora.get(c.corpus, CorpusRule()).captions})
 
 
-def load_corpora(manifest: Path, config: Path, copies: int = 0, overrides: Sequence[str] = ()) -> Corpora:
-    """Read the training corpora (train and dev speakers, never zero_shot); features come from the recipe's cache."""
+def load_corpora(
+    manifest: Path,
+    config: Path,
+    copies: int = 0,
+    overrides: Sequence[str] = (),
+    speeds: Collection[float] = (),
+) -> Corpora:
+    """Read the training corpora (train and dev speakers, never zero_shot); features come from the recipe's cache.
+
+    Args:
+        manifest: of the corpora.
+        config: recipe.
+        copies: augmented copies.
+        overrides: of the recipe.
+        speeds: that are needed besides those of the recipe.
+    """
     recipe = load_recipe(config, [f"manifest={manifest}", *overrides])
     clips = [clip for clip in read_manifest(manifest) if clip.split != "zero_shot"]
     folder = Path(recipe.output) / "features"
@@ -42,9 +64,14 @@ def load_corpora(manifest: Path, config: Path, copies: int = 0, overrides: Seque
         extract(clips, recipe.model, folder, augmented=copy > 0, seed=copy, workers=recipe.workers)
         for copy in range(copies + 1)
     ]
-    rows = [row for row in range(len(clips)) if all(features.states[row] is not None for features in found)]
-    means = [summaries([state for row in rows if (state := features.states[row]) is not None]) for features in found]
-    return Corpora(recipe, [clips[row] for row in rows], means)
+    needed = sorted({*speeds, *recipe.model.speeds, *recipe.warm_start.speeds})
+    played = [extract(clips, recipe.model, folder, speed=speed, workers=recipe.workers) for speed in needed]
+    rows = [row for row in range(len(clips)) if all(features.states[row] is not None for features in found + played)]
+    means = [
+        summaries([state for row in rows if (state := features.states[row]) is not None]) for features in found + played
+    ]
+    at_speed = dict(zip(needed, means[len(found) :], strict=True))
+    return Corpora(recipe, [clips[row] for row in rows], means[: len(found)], at_speed)
 
 
 @dataclass
@@ -55,6 +82,7 @@ class HeldOut:
         corpus: the one left out.
         clips: its clips (those labelled boredom, which only one corpus has, are left out).
         x: raw tap means of these.
+        others: those at the further speeds at which the model hears.
         summary: as fitted.
         weight: of the head.
         bias: of the head.
@@ -63,13 +91,15 @@ class HeldOut:
     corpus: str
     clips: list[Clip]
     x: Tensor
+    others: list[Tensor]
     summary: UtteranceSummary
     weight: Tensor
     bias: Tensor
 
     def logits(self, offset: Tensor | float = 0.0) -> Tensor:
-        """(clips, emotions), after ``offset`` is taken off the tap means."""
-        return self.summary.normalise(self.x - offset) @ self.weight.T + self.bias
+        """(clips, emotions), after ``offset`` is taken off the tap means; means over the speeds."""
+        heard = [self.summary.normalise(x - offset) @ self.weight.T + self.bias for x in (self.x, *self.others)]
+        return torch.stack(heard).mean(0)
 
     @property
     def truth(self) -> list[str]:
@@ -87,22 +117,34 @@ class HeldOut:
         return [labels[i] for i in among], [EMOTIONS[i] for i in probabilities.argmax(1).tolist()]
 
 
-def leave_out(corpus: str, data: Corpora, stage: WarmStartStage, copies: int = 0, size_power: float = 0.0) -> HeldOut:
+def leave_out(
+    corpus: str,
+    data: Corpora,
+    stage: WarmStartStage,
+    copies: int = 0,
+    size_power: float = 0.0,
+    speeds: Sequence[float] | None = None,
+) -> HeldOut:
     """Fit summary and head on all corpora but one.
 
     Args:
         corpus: the one left out.
         data: all of them.
-        stage: of the recipe; strength, penalty, prior.
+        stage: of the recipe; strength, penalty, prior, speeds.
         copies: augmented copies that are fitted besides the recordings.
         size_power: a corpus counts as its size to this power (0: all equally).
+        speeds: further ones at which the head hears; None: the recipe's.
     """
     train = [i for i, clip in enumerate(data.clips) if clip.corpus != corpus]
     test = [i for i, clip in enumerate(data.clips) if clip.corpus == corpus and clip.emotion != "boredom"]
-    clips = [data.clips[i] for i in train] * (copies + 1)
-    means = torch.cat([copy[train] for copy in data.means[: copies + 1]])
+    clips = [data.clips[i] for i in train]
+    heard = [copy[train] for copy in data.means[: copies + 1]] + [data.at_speed[speed][train] for speed in stage.speeds]
+    marks = [""] * (copies + 1) + [f"@{speed}" for speed in stage.speeds]
+    means = torch.cat(heard)
     summary = UtteranceSummary(means.shape[1], 128)
-    summary.fit(means, [f"{clip.corpus}/{clip.speaker}" for clip in clips], stage.nuisance_strength)
+    speakers = [f"{clip.corpus}/{clip.speaker}{mark}" for mark in marks for clip in clips]
+    summary.fit(means, speakers, stage.nuisance_strength)
+    clips = clips * len(marks)
     targets, allowed = map(torch.from_numpy, label_sets(clips, EMOTIONS, data.recipe.corpora))
     sizes = Counter(clip.corpus for clip in clips)
     power = torch.tensor([sizes[clip.corpus] ** size_power for clip in clips])
@@ -112,4 +154,5 @@ def leave_out(corpus: str, data: Corpora, stage: WarmStartStage, copies: int = 0
         clips, [nothing] * len(clips), [[] for _ in clips], targets, allowed, weights, [0] * len(clips)
     )
     weight, bias = fit_emotion_head(summary.normalise(means), fitted, stage)
-    return HeldOut(corpus, [data.clips[i] for i in test], data.means[0][test], summary, weight, bias)
+    others = [data.at_speed[speed][test] for speed in (data.recipe.model.speeds if speeds is None else speeds)]
+    return HeldOut(corpus, [data.clips[i] for i in test], data.means[0][test], others, summary, weight, bias)

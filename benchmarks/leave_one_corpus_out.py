@@ -23,8 +23,17 @@ from heads import Corpora, leave_out, load_corpora
 
 from aligncap.metrics import Interval, bootstrap, macro_recall
 
-VARIANTS: dict[str, dict[str, Any]] = {  # changes of the recipe's warm start; copies and size_power are not of it
+NARROW, WIDE = [0.92, 1.08], [0.85, 0.92, 1.08, 1.17]
+# changes of the recipe's warm start; not of it are copies, size_power, and heard: further speeds at which the head hears
+VARIANTS: dict[str, dict[str, Any]] = {
     "chosen": {},
+    "one speed": {"speeds": [], "heard": []},
+    "one speed, heard at three": {"speeds": [], "heard": NARROW},
+    "three speeds, heard at one": {"speeds": NARROW, "heard": []},
+    "three speeds, heard at three": {"speeds": NARROW, "heard": NARROW},
+    "five speeds, heard at one": {"speeds": WIDE, "heard": []},
+    "five speeds, heard at three": {"speeds": WIDE, "heard": NARROW},
+    "five speeds, heard at five": {"speeds": WIDE, "heard": WIDE},
     "no damping": {"nuisance_strength": 0.0},
     "damping 0.5": {"nuisance_strength": 0.5},
     "damping 2": {"nuisance_strength": 2.0},
@@ -49,12 +58,14 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="key=value", help="overrides of the recipe")
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--variant", action="append", choices=VARIANTS, help="repeatable; default: all")
     parser.add_argument("--no-augmented", action="store_true", help="leave out the variants that need augmented copies")
     arguments = parser.parse_args()
     variants = {n: v for n, v in VARIANTS.items() if not (arguments.no_augmented and "copies" in v)}
-    data = load_corpora(
-        arguments.manifest, arguments.config, max(v.get("copies", 0) for v in variants.values()), arguments.set
-    )
+    variants = {n: v for n, v in variants.items() if not arguments.variant or n in arguments.variant}
+    copies = max(variant.get("copies", 0) for variant in variants.values())
+    speeds = {speed for v in variants.values() for speed in (*v.get("speeds", ()), *v.get("heard", ()))}
+    data = load_corpora(arguments.manifest, arguments.config, copies, arguments.set, speeds)
     lines = [
         "Macro recall [95 % interval over speakers] on the corpus left out; "
         f"{date.today().isoformat()}, {machine()}, torch {torch.__version__}; the fit is convex, no seed.",
@@ -82,9 +93,10 @@ def main() -> None:
 
 def evaluate(corpus: str, data: Corpora, variant: dict[str, Any]) -> tuple[Interval, Interval]:
     """Fit on the other corpora, score on this one: labels restricted to its own, and among all."""
-    changes = {key: value for key, value in variant.items() if key not in ("copies", "size_power")}
+    changes = {key: value for key, value in variant.items() if key not in ("copies", "size_power", "heard")}
     stage = replace(data.recipe.warm_start, **changes)
-    held = leave_out(corpus, data, stage, variant.get("copies", 0), variant.get("size_power", 0.0))
+    others = {name: variant[name] for name in ("copies", "size_power") if name in variant}
+    held = leave_out(corpus, data, stage, speeds=variant.get("heard"), **others)
     truth, speakers = held.truth, [clip.speaker for clip in held.clips]
     restricted, free = (
         bootstrap(lambda index, g=g: macro_recall([truth[i] for i in index], [g[i] for i in index])[0], speakers)

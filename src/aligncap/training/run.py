@@ -112,19 +112,16 @@ class Run:
 
     def at_speeds(self) -> list[Tensor]:
         """Tap means of the training rows' clips at each further speed of the warm start, (N, taps * width)."""
-        recipe, data = self.recipe, self.data(self.split)
-        clips = list({clip.id: clip for clip in data.clips}.values())
-        place = {clip.id: number for number, clip in enumerate(clips)}
-        rows = [place[clip.id] for clip in data.clips]
-        base = Path(recipe.base) / "features" if recipe.base else None
+        recipe, base = self.recipe, Path(self.recipe.base) / "features" if self.recipe.base else None
+        place = {clip.id: number for number, clip in enumerate(self.clips)}
+        rows = [place[clip.id] for clip in self.data(self.split).clips]
         out = []
         for speed in recipe.warm_start.speeds:
-            found = extract(
-                clips, recipe.model, self.output / "features", speed=speed, workers=recipe.workers, base=base
-            )
-            means = [states for states in found.states if states is not None]
-            assert len(means) == len(clips)  # what can be read at one speed can be read at all
-            out.append(summaries(means)[rows])
+            folder, workers = self.output / "features", recipe.workers
+            found = extract(self.clips, recipe.model, folder, speed=speed, workers=workers, base=base)
+            heard = [states for row in rows if (states := found.states[row]) is not None]
+            assert len(heard) == len(rows)  # what can be read at one speed can be read at all
+            out.append(summaries(heard))
         return out
 
     def features(self) -> Path:
