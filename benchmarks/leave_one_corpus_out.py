@@ -24,7 +24,7 @@ from heads import Corpora, leave_out, load_corpora
 from aligncap.metrics import Interval, bootstrap, macro_recall
 
 NARROW, WIDE = [0.92, 1.08], [0.85, 0.92, 1.08, 1.17]
-# changes of the recipe's warm start; not of it are copies, size_power, and heard: further speeds at which the head hears
+# changes of the warm start; not of it are copies, size_power, and heard: further speeds at which the head hears
 VARIANTS: dict[str, dict[str, Any]] = {
     "chosen": {},
     "one speed": {"speeds": [], "heard": []},

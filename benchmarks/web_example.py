@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,7 @@ from numpy.typing import NDArray
 import aligncap
 from aligncap.audio import RATE, read_audio
 from aligncap.audio.level import level
+from aligncap.audio.speed import at_speed
 from aligncap.captioner.exported import Exported
 from aligncap.captioner.exported.features import log_mel
 from aligncap.captioner.results import Caption
@@ -45,11 +47,12 @@ from aligncap.clues import measure
 WEB = Path(__file__).resolve().parents[1] / "examples/web"
 LOOKS = {"light": (1280, 900, "light"), "dark": (1280, 900, "dark"), "phone": (390, 844, "light")}
 PATIENCE = 300_000  # milliseconds
+SPEED = 0.92
 FLAGS = "--disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
 CLUES = ("f0_median_hz", "f0_spread_semitones", "level_range_db", "syllables_per_s", "pause_share")
 NODE = """
 import { readFileSync } from "node:fs";
-import { level, RATE, windows } from "./sound.mjs";
+import { atSpeed, level, RATE, windows } from "./sound.mjs";
 import { logMel } from "./features.mjs";
 import { readNpz } from "./npz.mjs";
 import { measure } from "./clues.mjs";
@@ -63,7 +66,8 @@ for (const name of recordings) {
   const features = [...logMel(level(samples, level_dbfs), filters.data, window, hop)];
   const seconds = Array.from({ length: Math.floor(samples.length / RATE) }, (_, at) => at * RATE);
   const clues = [samples, ...seconds.map((at) => samples.subarray(at, at + RATE))].map(measure);
-  console.log(JSON.stringify({ features, clues }));
+  const played = [...atSpeed(samples, Number(process.env.SPEED))];
+  console.log(JSON.stringify({ features, clues, played }));
 }
 """
 
@@ -96,7 +100,8 @@ def main() -> None:
 def node(*arguments: Any) -> list[dict[str, Any]]:
     """What a Node program prints, a line of JSON each."""
     command = ["node", *map(str, arguments)]
-    run = subprocess.run(command, cwd=WEB, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "SPEED": str(SPEED)}
+    run = subprocess.run(command, cwd=WEB, env=environment, capture_output=True, text=True, check=False)
     if run.returncode:
         raise SystemExit(f"node failed: {run.stderr}")
     print(run.stderr, end="")
@@ -106,13 +111,17 @@ def node(*arguments: Any) -> list[dict[str, Any]]:
 def measurements(folder: Path, sounds: list[Path]) -> list[str]:
     """Features and clues beside Python's."""
     settings, filters = Exported.load(folder), np.load(folder / "arrays.npz")["filters"]
-    apart, off, compared = 0.0, 0.0, 0
+    apart, off, compared, resampled = 0.0, 0.0, 0, 0.0
     missing = []
     for path, found in zip(sounds, node("--input-type=module", "-e", NODE, folder.resolve(), *sounds), strict=True):
         samples = soundfile.read(path, dtype="float32")[0]
         features = log_mel(level(samples, settings.level_dbfs), filters, settings.window, settings.hop)
         other_features = np.array(found["features"], np.float32).reshape(features.shape)
         apart = max(apart, float(np.abs(other_features - features).max()))
+        played, other_played = at_speed(samples, SPEED), np.array(found["played"], np.float32)
+        shared = slice(400, min(len(played), len(other_played)) - 400)  # soxr fades at the ends
+        rms = float(np.sqrt(np.mean(played**2)))
+        resampled = max(resampled, float(np.abs(played[shared] - other_played[shared]).max()) / rms)
         for part, theirs in zip(_with_seconds(samples), found["clues"], strict=True):
             clues = measure(part, voice_quality=False)
             for name in CLUES:
@@ -123,9 +132,9 @@ def measurements(folder: Path, sounds: list[Path]) -> list[str]:
                     compared += 1
                     off = max(off, abs(ours - other) / max(abs(ours), 1e-3))
     print(f"log-mel: at most {apart:.1e} apart; {compared} clues: at most {off:.1e} of their value apart")
-    return (
-        missing + ([] if apart < 1e-3 else ["log-mel too far apart"]) + ([] if off < 1e-3 else ["clues too far apart"])
-    )
+    print(f"played at {SPEED}: at most {resampled:.1e} of the level apart")
+    limits = (("log-mel", apart, 1e-3), ("clues", off, 1e-3), (f"samples played at {SPEED}", resampled, 0.1))
+    return missing + [f"{what} too far apart" for what, found, most in limits if found >= most]
 
 
 def _with_seconds(samples: NDArray[np.float32]) -> list[NDArray[np.float32]]:

@@ -4,7 +4,7 @@ import { voiceWords } from "./clues.mjs";
 import { logMel } from "./features.mjs";
 import { agreed, Phrases } from "./habits.mjs";
 import { readNpz } from "./npz.mjs";
-import { check, isSilent, level, RATE, windows } from "./sound.mjs";
+import { atSpeed, check, isSilent, level, RATE, windows } from "./sound.mjs";
 import words from "./words.mjs";
 
 const INSTRUCTION = "Describe the emotion in the voice.";
@@ -108,8 +108,22 @@ export class Captioner {
     };
   }
 
-  /** Probabilities of emotions, and speech embeddings: an array of K Float32Arrays. */
+  /** Probabilities of emotions, judged at every speed of the model, and speech embeddings: an array of K Float32Arrays. */
   async #hear(samples) {
+    const { probabilities, speech } = await this.#hearOnce(samples);
+    const speeds = this.#settings.speeds ?? [];
+    if (!speeds.length) return { probabilities, speech };
+    const sums = probabilities.map(Math.log);
+    for (const speed of speeds) {
+      const copy = await this.#hearOnce(atSpeed(samples, speed));
+      copy.probabilities.forEach((share, at) => (sums[at] += Math.log(Math.max(share, 1e-30))));
+    }
+    const shares = sums.map((sum) => Math.exp(sum / (1 + speeds.length)));
+    const total = shares.reduce((a, b) => a + b);
+    return { probabilities: shares.map((share) => share / total), speech };
+  }
+
+  async #hearOnce(samples) {
     const { level_dbfs, window, hop } = this.#settings;
     const features = logMel(level(samples, level_dbfs), this.#filters, window, hop);
     const bands = this.#filters.length / (window / 2 + 1);

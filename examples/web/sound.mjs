@@ -45,6 +45,24 @@ export function windows(total, maxSeconds) {
   return Array.from({ length: count }, (_, index) => [edge(index), edge(index + 1)]);
 }
 
+const CROSSINGS = 32; // of the sinc on either side
+
+/** Play samples at another speed: pitch and pace change together (see aligncap.audio.speed). */
+export function atSpeed(samples, speed) {
+  const band = Math.min(1, 1 / speed); // of the spectrum that stays
+  const reach = CROSSINGS / band;
+  return Float32Array.from({ length: Math.round(samples.length / speed) }, (_, n) => {
+    const place = n * speed;
+    let sum = 0;
+    for (let at = Math.max(0, Math.ceil(place - reach)); at <= place + reach && at < samples.length; at++) {
+      const x = (place - at) * band;
+      const sinc = x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
+      sum += samples[at] * sinc * Math.cos((Math.PI * x) / (2 * CROSSINGS)) ** 2; // Hann's window
+    }
+    return sum * band;
+  });
+}
+
 /** Cut silence off both ends and bring active speech to a level (see aligncap.audio.level). */
 export function level(samples, dbfs) {
   const size = Math.min(400, samples.length);
